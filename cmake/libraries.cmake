@@ -1,0 +1,15 @@
+# Outside libraries, all of them Debian 12 packages (scripts/setup installs them).
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(zstd CONFIG REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(GTest CONFIG REQUIRED)
+find_package(benchmark REQUIRED)
+pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
