@@ -2,58 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <string>
+
+#include "base/testing/manual_executor.h"
 
 namespace zef {
 namespace {
 
-// An executor whose time moves only when told.
-class ManualExecutor : public Executor {
- public:
-  void post(Callback callback) override { ready_.push_back(std::move(callback)); }
-  TimerId after(Duration delay, Callback callback) override {
-    const auto id = static_cast<TimerId>(++last_);
-    timers_.push_back({now_ + delay, id, std::move(callback)});
-    return id;
-  }
-  void cancel(TimerId timer) override {
-    std::erase_if(timers_, [&](const Timer& t) { return t.id == timer; });
-  }
-  [[nodiscard]] MonotonicTime now() const override { return now_; }
-  [[nodiscard]] WallTime wall_now() const override { return {}; }
-
-  void run() {
-    while (!ready_.empty()) {
-      auto callback = std::move(ready_.front());
-      ready_.pop_front();
-      callback();
-    }
-  }
-  void advance(Duration by) {
-    now_ += by;
-    for (std::size_t i = 0; i < timers_.size();) {
-      if (timers_[i].when <= now_) {
-        post(std::move(timers_[i].callback));
-        timers_.erase(timers_.begin() + static_cast<std::ptrdiff_t>(i));
-      } else {
-        ++i;
-      }
-    }
-    run();
-  }
-
- private:
-  struct Timer {
-    MonotonicTime when;
-    TimerId id;
-    Callback callback;
-  };
-  MonotonicTime now_{};
-  std::uint64_t last_ = 0;
-  std::deque<Callback> ready_;
-  std::vector<Timer> timers_;
-};
+using testing::ManualExecutor;
 
 Task<int> forty_two() { co_return 42; }
 Task<std::string> decimal() { co_return std::to_string(co_await forty_two()); }
