@@ -25,6 +25,8 @@ endif()
 
 find_program(CCACHE ccache)
 if(CCACHE)
+  # Paths relative to the project, so that all checkouts and build folders share what was compiled. The sloppiness is what
+  # precompiled headers need (cmake/precompiled.cmake).
   set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
     "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" CCACHE_NOHASHDIR=1
     CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime "${CCACHE}")

@@ -1,0 +1,47 @@
+# Everything works from a fresh checkout: each target first calls scripts/setup, which installs what is missing.
+# Build folders are build/<preset> (CMakePresets.json); the release program is build/zef.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+SECONDS ?= 60
+unexport SECONDS
+
+.PHONY: help setup build run test bench format lint asan tsan fuzz clean
+
+help: ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup: ## install the Debian packages that are missing
+	@scripts/setup
+
+build: setup ## the release program, build/zef
+	@scripts/build release zef
+	@ln -sfn release/zef build/zef
+
+run: build ## start a small network, move money through it, show what happens (zef demo)
+	@build/zef demo
+
+test: setup ## build and run all tests
+	@scripts/test release
+
+bench: build ## micro-benchmarks, and the cost of a transfer (zef bench core)
+	@scripts/bench
+
+format: setup ## format the sources
+	@scripts/format
+
+lint: setup ## check format and clang-tidy
+	@scripts/format --check
+	@scripts/lint
+
+asan: setup ## tests with AddressSanitizer and UndefinedBehaviorSanitizer
+	@scripts/test asan
+
+tsan: setup ## tests with ThreadSanitizer
+	@scripts/test tsan
+
+fuzz: setup ## every fuzzer for SECONDS=60
+	@scripts/fuzz $(SECONDS)
+
+clean: ## remove all that was built
+	@rm -rf build

@@ -1,0 +1,32 @@
+# Precompiled headers, made once and shared by all rooms: what nearly every file includes. They may not be relied upon:
+# each file includes what it uses (`make lint` compiles without them, and so does a build without ZEF_PCH).
+
+option(ZEF_PCH "Use precompiled headers (the presets do)" OFF)
+
+# A library that only makes a precompiled header.
+function(zef_pch_library target)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS;LIBRARIES")
+  file(GENERATE OUTPUT "${CMAKE_BINARY_DIR}/${target}.cpp" CONTENT "")
+  add_library(${target} STATIC "${CMAKE_BINARY_DIR}/${target}.cpp")
+  target_link_libraries(${target} PUBLIC zef_options ${arg_LIBRARIES})
+  target_precompile_headers(${target} PRIVATE ${arg_HEADERS})
+  # Without a time stamp in it, the same header gives the same bytes, and ccache finds what was compiled with it.
+  target_compile_options(${target} PRIVATE -Xclang -fno-pch-timestamp)
+endfunction()
+
+set(common_headers
+  <algorithm> <array> <bit> <chrono> <compare> <cstddef> <cstdint> <cstring> <deque> <expected> <filesystem>
+  <functional> <map> <memory> <optional> <set> <span> <string> <string_view> <tuple> <unordered_map> <utility>
+  <variant> <vector> <fmt/core.h>)
+
+if(ZEF_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND NOT ZEF_FUZZERS)
+  zef_pch_library(zef_pch HEADERS ${common_headers} LIBRARIES fmt::fmt spdlog::spdlog)
+  zef_pch_library(zef_test_pch HEADERS ${common_headers} <gmock/gmock.h> <gtest/gtest.h>
+    LIBRARIES fmt::fmt spdlog::spdlog GTest::gmock)
+  function(zef_precompile target pch)
+    target_precompile_headers(${target} REUSE_FROM ${pch})
+  endfunction()
+else()
+  function(zef_precompile target pch)
+  endfunction()
+endif()
