@@ -1,0 +1,26 @@
+// Names of what a validator keeps in its locks/ bucket (docs/storage.md, section "Keys").
+#pragma once
+
+#include <string>
+
+#include "codec/bcs.h"
+#include "protocol/types.h"
+
+namespace zef::ledger {
+
+// Random, 128 bits, never used again: a restarted process is a new worker. All zeros: nobody.
+using WorkerId = FixedBytes<struct WorkerIdTag, 16>;
+using Slot = std::uint64_t;          // place of a segment in a worker's log, from 0
+using RecordNumber = std::uint64_t;  // place of a record in a worker's log, from 0, over all its segments
+
+inline constexpr std::size_t group_count = 16;  // objects of the shard map, 64 shards each
+[[nodiscard]] inline std::size_t group_of(protocol::ShardId shard) {
+  return shard.value() / (protocol::shard_count / group_count);
+}
+
+[[nodiscard]] std::string head_key(const WorkerId& worker);             // workers/<hex id>/head
+[[nodiscard]] std::string slot_key(const WorkerId& worker, Slot slot);  // workers/<hex id>/log/<16 hex digits>
+[[nodiscard]] std::string group_key(std::size_t group);                 // shards/<2 digits>
+[[nodiscard]] std::string network_key();  // network: which network and validator this store is of
+
+}  // namespace zef::ledger

@@ -1,0 +1,60 @@
+// How a worker process begins: it makes its head, takes over whatever earlier workers of its slot name still own, and
+// replays their records (docs/storage.md, "Takeover"). A restart is a takeover of one's own predecessors.
+#pragma once
+
+#include <functional>
+
+#include "ledger/shard_map.h"
+#include "ledger/worker_log.h"
+
+namespace zef::ledger {
+
+struct WorkerIdentity {
+  WorkerId id;
+  std::string name;  // slot name
+  std::string client_address;
+  std::string internal_address;
+};
+
+// One shard that this worker owns now: its entry as it stands in the map (owner = this worker, open lineage entry
+// last).
+struct OwnedShard {
+  protocol::ShardId shard;
+  ShardEntry entry;
+};
+
+// Puts the head (Active), seals every predecessor that the map names for shards assigned to this name, and takes these
+// shards over in the map at epoch + 1, with lineage. Every step is idempotent and may be killed anywhere; anybody may
+// finish it. Errors: unavailable (store), refused (no shard is assigned to this name), fenced (somebody sealed us).
+Task<Result<std::vector<OwnedShard>>> begin_worker(Executor& executor, store::ObjectStore& store, Rng& rng,
+                                                   WorkerIdentity self);
+
+// Where a record was read.
+struct ReadPlace {
+  WorkerId worker;
+  std::uint32_t slot = 0;
+  std::uint32_t index = 0;
+};
+using ReplayRecord = std::function<Result<void>(protocol::ShardId shard, const ReadPlace& place, ByteView body)>;
+
+// Reads the lineage of all these shards (each log once, closed entries only) and hands every shard's records over, in
+// the order of its epochs. Fails with corrupt, naming the object, on a missing or damaged slot.
+Task<Result<std::uint64_t>> replay_lineage(Executor& executor, store::ObjectStore& store,
+                                           std::vector<OwnedShard> shards, ReplayRecord replay);
+
+// Seals one's own log and head after the last record is durable: a drained worker's successor need not.
+Task<Result<void>> seal_self(store::ObjectStore& store, Rng& rng, WorkerIdentity self);
+
+// One segment, for serving history. Keeps the last few in memory.
+class SegmentCache {
+ public:
+  SegmentCache(store::ObjectStore& store, std::size_t bytes_max);
+  ~SegmentCache();
+  Task<Result<Bytes>> record_body(ReadPlace place);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace zef::ledger

@@ -1,0 +1,109 @@
+// One shard of a validator: the accounts whose UIDs hash to it, what they owe other shards (outboxes) and what they
+// have received from them (marks). Pure: a message in, an outcome out; it never sends, sleeps or writes.
+//
+// Thread rule: one thread owns a shard. Everything is checked first, then the record is made and applied; live handling
+// and replay go through the same apply(), so a replayed shard is the same, bit for bit. The caller must make the
+// outcome's records durable before anything of the outcome leaves (R7, output commit).
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <unordered_map>
+
+#include "protocol/request_rules.h"
+#include "protocol/verification.h"
+#include "shard/records.h"
+
+namespace zef::shard {
+
+// A vote still to be signed: the worker signs all votes of a turn together and gives the signature back with
+// Shard::attach_signature, so that a repeated request gets the identical vote.
+struct VoteToSign {
+  Value value;
+};
+
+struct Outcome {
+  // Refusal: nothing changed. VoteToSign / Vote: a new vote / the one made before. AccountState: after an execution
+  // (unsigned: the worker signs). monostate: done (effects, acknowledgements).
+  std::variant<std::monostate, Refusal, VoteToSign, Vote, AccountState> answer;
+  std::vector<Record> records;
+};
+
+// An effect of the outbox, as the worker needs it to build an EffectBatch.
+struct OutgoingEffect {
+  std::uint64_t index = 0;
+  std::variant<FeeTotal, CertifiedEffect> effect;  // CertifiedEffect::proof is not filled in
+  std::shared_ptr<const Proof> proof;              // of the certified effect; nullptr for a fee total
+};
+
+// A batch of effects whose proofs were verified and whose effects were derived from them.
+class VerifiedEffects {
+ public:
+  // Fails with InvalidCertificate if an effect names a proof, sequence number or ordinal that does not exist, or a
+  // target of another shard than batch.destination. `proofs` are the verified proofs of batch.proofs, in order.
+  static Ruled<VerifiedEffects> derive(const Network& network, const EffectBatch& batch,
+                                       const std::vector<VerifiedProof>& proofs);
+  [[nodiscard]] ShardId source() const { return source_; }
+  [[nodiscard]] std::uint64_t first() const { return first_; }
+  [[nodiscard]] const std::vector<Effect>& effects() const { return effects_; }
+
+ private:
+  VerifiedEffects() = default;
+  ShardId source_;
+  std::uint64_t first_ = 0;
+  std::vector<Effect> effects_;
+};
+
+class Shard {
+ public:
+  Shard(ShardId id, const Network& network);
+  ~Shard();
+  Shard(Shard&&) noexcept;
+  Shard& operator=(Shard&&) noexcept;
+
+  [[nodiscard]] ShardId id() const;
+
+  // The genesis accounts of this shard; on a new shard only, before anything else. Not a record: it follows from the
+  // network.
+  void apply_genesis(const Genesis& genesis);
+
+  // Before any signature is verified: an answer that needs none (R1 to R5, C1, C2), or nothing: verify, then call
+  // handle or execute. Changes nothing. Costs look-ups only.
+  [[nodiscard]] std::optional<std::variant<Refusal, VoteToSign, Vote>> look_up(const RequestOrder& order) const;
+  [[nodiscard]] std::optional<std::variant<Refusal, AccountState>> look_up(const Proof& proof) const;
+
+  [[nodiscard]] Outcome handle(const VerifiedOrder& order);   // rules R
+  [[nodiscard]] Outcome execute(const VerifiedProof& proof);  // rules C
+  // Applies what is new: indexes below the mark are skipped, a gap after it is ignored (it will be sent again).
+  [[nodiscard]] Outcome receive(const VerifiedEffects& effects);
+  // The destination durably applied everything below up_to.
+  [[nodiscard]] Outcome acknowledge(ShardId destination, std::uint64_t up_to);
+  // Puts fee totals that changed into the outboxes; no record if none did.
+  [[nodiscard]] Outcome queue_fee_totals();
+  // The vote for the request that is pending at this account and sequence number, if it still is.
+  void attach_signature(const Uid& account, SequenceNumber at, const Vote& vote);
+
+  // Applies a record of the log. Fails (corrupt) on a record that the state excludes.
+  [[nodiscard]] Result<void> replay(const Record& record);
+
+  // Reads.
+  [[nodiscard]] std::optional<AccountState> account(const Uid& uid) const;  // nothing: never heard of
+  [[nodiscard]] std::uint64_t mark(ShardId source) const;                   // next effect index expected from there
+  [[nodiscard]] std::vector<ShardId> destinations() const;                  // with effects not acknowledged
+  [[nodiscard]] std::vector<OutgoingEffect> outgoing(ShardId destination, std::uint64_t from_index,
+                                                     std::size_t limit) const;
+  [[nodiscard]] bool fee_totals_changed() const;
+  [[nodiscard]] Totals totals() const;
+  [[nodiscard]] std::vector<Uid> accounts() const;  // sorted; for checks
+  // Of everything that records determine, pending requests, outboxes and marks included.
+  [[nodiscard]] Hash digest() const;
+  // Of what I3 compares, of one account: owner, closed, balance, next, head, set of received keys.
+  [[nodiscard]] std::optional<Hash> account_digest(const Uid& uid) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace zef::shard
