@@ -11,6 +11,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "base/result.h"
 #include "protocol/request_rules.h"
 #include "protocol/verification.h"
 #include "shard/records.h"
