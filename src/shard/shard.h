@@ -56,6 +56,9 @@ class VerifiedEffects {
   std::vector<Effect> effects_;
 };
 
+// For each of the 1024 shards, the indexes of its genesis accounts, ascending: one pass over a genesis of millions.
+[[nodiscard]] std::vector<std::vector<std::uint64_t>> genesis_by_shard(const Genesis& genesis);
+
 class Shard {
  public:
   Shard(ShardId id, const Network& network);
@@ -65,9 +68,9 @@ class Shard {
 
   [[nodiscard]] ShardId id() const;
 
-  // The genesis accounts of this shard; on a new shard only, before anything else. Not a record: it follows from the
-  // network.
-  void apply_genesis(const Genesis& genesis);
+  // Genesis accounts of this shard, by their index (genesis_by_shard); on a new shard only, before anything else. Not a
+  // record: it follows from the network.
+  void apply_genesis(const Genesis& genesis, const std::vector<std::uint64_t>& indexes);
 
   // Before any signature is verified: an answer that needs none (R1 to R5, C1, C2), or nothing: verify, then call
   // handle or execute. Changes nothing. Costs look-ups only.
