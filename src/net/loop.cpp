@@ -46,13 +46,20 @@ void Loop::stop() {
 }
 
 bool Loop::turn(std::optional<Duration> wait_max) {
+  ZEF_CHECK(!std::exchange(impl_->turning, true));  // callbacks do not turn the loop
+  const bool something = impl_->turn(wait_max);
+  impl_->turning = false;
+  return something;
+}
+
+bool Loop::Impl::turn(std::optional<Duration> wait_max) {
   try {
     std::size_t handlers = 0;
-    const bool end_work = impl_->has_end_work();
-    if (!end_work) handlers = wait_max ? impl_->io.run_one_for(*wait_max) : impl_->io.run_one();
-    handlers += impl_->run_ready();
+    const bool end_work = has_end_work();
+    if (!end_work) handlers = wait_max ? io.run_one_for(*wait_max) : io.run_one();
+    handlers += run_ready();
     if (handlers == 0 && !end_work) return false;
-    impl_->end_turn();
+    end_turn();
     return true;
   } catch (const std::exception& problem) {
     log::error("net", "an exception reached the event loop: {}", problem.what());

@@ -66,6 +66,8 @@ struct Loop::Impl {
   Bytes read_buffer = Bytes(read_bytes_max);
   Bytes plain_buffer = Bytes(record_bytes_max);
 
+  bool turning = false;
+  bool turn(std::optional<Duration> wait_max);
   std::size_t run_ready();
   void end_turn();
   [[nodiscard]] bool has_end_work() const { return !turn_end.empty() || !turn_work.empty(); }
