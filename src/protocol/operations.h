@@ -105,4 +105,7 @@ struct Request {
                                                &Request::previous, &Request::operation>;
 };
 
+// The length of BCS(request), counted without encoding it: limits and fees need it for every request.
+[[nodiscard]] std::size_t encoded_size(const Request& request);
+
 }  // namespace zef::protocol

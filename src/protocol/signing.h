@@ -11,12 +11,12 @@
 
 namespace zef::protocol {
 
+// "zefchain/1" || NetworkId || "type_name::", what every signed message of that type starts with.
+[[nodiscard]] Bytes signing_prefix(const NetworkId& network, std::string_view type_name);
+
 template <class T>
 [[nodiscard]] Bytes signed_message(const NetworkId& network, const T& value) {
-  Bytes message = to_bytes(std::string_view("zefchain/1"));
-  append(message, network.view());
-  append(message, as_bytes(codec::type_name<T>));
-  append(message, as_bytes("::"));
+  Bytes message = signing_prefix(network, codec::type_name<T>);
   codec::encode_into(message, value);
   return message;
 }

@@ -22,6 +22,8 @@ using NetworkId = FixedBytes<struct NetworkIdTag, 32>;  // SHA-256 of the BCS ge
 using Amount = Strong<struct AmountTag, std::uint64_t>;  // in the smallest unit
 using Balance = __int128;                                // may be negative for a while on a validator that lags
 using SequenceNumber = Strong<struct SequenceNumberTag, std::uint64_t, (1ULL << 63) - 1>;
+// The largest number that a request can have: after it `next` is SequenceNumber::max, the account's end.
+inline constexpr SequenceNumber sequence_number_last{SequenceNumber::max - 1};
 using Epoch = Strong<struct EpochTag, std::uint64_t>;
 using Round = Strong<struct RoundTag, std::uint32_t>;
 using ValidatorIndex = Strong<struct ValidatorIndexTag, std::uint16_t>;  // place in the committee

@@ -79,14 +79,8 @@ class VerificationBatch {
   [[nodiscard]] Ruled<VerifiedProof> take_proof(std::size_t place);
 
  private:
-  struct PendingOrder;
-  struct PendingProof;
-  struct RootCheck;
-  const Network* network_;
-  RootCaches* caches_;
-  std::vector<PendingOrder> orders_;
-  std::vector<PendingProof> proofs_;
-  std::vector<RootCheck> checks_;
+  struct State;
+  std::unique_ptr<State> state_;
 
  public:
   VerificationBatch(const VerificationBatch&) = delete;
