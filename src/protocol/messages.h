@@ -156,6 +156,9 @@ struct Totals {
                                                &Totals::executed, &Totals::effects_waiting, &Totals::conflicts>;
 };
 
+// Adds the figures of one shard or worker to a sum.
+void add_to(Totals& sum, const Totals& more);
+
 struct Refused {
   Refusal why;
   static constexpr auto fields = codec::fields<&Refused::why>;

@@ -1,0 +1,74 @@
+// Output commit: everything that leaves a worker waits here until the records that it depends on are durable
+// (docs/storage.md, "Commit rules"). One queue, in order, because record numbers only grow: an answer that made no
+// record depends on the newest record that existed when it was computed.
+//
+// Thread rule: one thread. Memory: bounded by the worker, which takes no new requests while too much waits.
+#pragma once
+
+#include <deque>
+#include <variant>
+
+#include "ledger/worker_log.h"
+#include "net/rpc.h"
+#include "protocol/messages.h"
+#include "shard/records.h"
+
+namespace zef::worker {
+
+// Whom to answer: a call of a client (through the balancer) or of another worker.
+struct Caller {
+  net::ConnectionId connection{};
+  std::uint64_t request_id = 0;
+};
+
+struct ClientAnswer {
+  Caller caller;
+  Bytes body;  // BCS(protocol::Answer)
+};
+struct PeerAnswer {
+  Caller caller;
+  Bytes body;  // BCS(DeliveryResults)
+};
+// A history page is read from the store, hence only after what it may name is durable.
+struct HistoryRead {
+  Caller caller;
+  std::variant<protocol::QueryExecuted, protocol::QueryReceived> query;
+};
+// Effects leave for their shard.
+struct EffectsOut {
+  shard::EffectBatch batch;
+};
+// A record of which the history takes a note.
+struct HistoryNote {
+  ledger::RecordNumber number = 0;
+  shard::Record record;
+};
+using Release = std::variant<ClientAnswer, PeerAnswer, HistoryRead, EffectsOut, HistoryNote>;
+
+class ReleaseQueue {
+ public:
+  // `after`: all records with a number below it must be durable first. Never lower than that of the one before.
+  void push(ledger::RecordNumber after, Release release) {
+    ZEF_CHECK(queue_.empty() || queue_.back().after <= after);
+    queue_.push_back({after, std::move(release)});
+  }
+  // Hands over everything that may leave now, in order.
+  template <class Consumer>
+  void release(ledger::RecordNumber confirmed, Consumer consume) {
+    while (!queue_.empty() && queue_.front().after <= confirmed) {
+      Release release = std::move(queue_.front().release);
+      queue_.pop_front();
+      consume(std::move(release));
+    }
+  }
+  [[nodiscard]] std::size_t size() const { return queue_.size(); }
+
+ private:
+  struct Waiting {
+    ledger::RecordNumber after;
+    Release release;
+  };
+  std::deque<Waiting> queue_;
+};
+
+}  // namespace zef::worker

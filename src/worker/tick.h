@@ -1,0 +1,123 @@
+// The tick: what a worker does with all messages of one turn of the event loop.
+//
+//   add(...) for each message  ->  run():  1. look up what needs no signature check
+//                                          2. verify all signatures of the turn together
+//                                          3. hand each message to its shard, in the order of arrival; log the records
+//                                          4. sign all new votes and account states with one Merkle batch signature
+//                                          5. put everything that leaves into the release queue (output commit)
+//
+// Thread rule: one thread. The tick reads no clock, no socket and no store: time is the caller's.
+#pragma once
+
+#include <set>
+#include <vector>
+
+#include "crypto/keys.h"
+#include "ledger/worker_log.h"
+#include "protocol/messages.h"
+#include "protocol/verification.h"
+#include "worker/peer_messages.h"
+#include "worker/release.h"
+#include "worker/shard_table.h"
+
+namespace zef::worker {
+
+class Tick {
+ public:
+  // All must outlive the tick.
+  struct Parts {
+    const protocol::Network& network;
+    protocol::ValidatorIndex validator;
+    const crypto::SigningKey& key;
+    protocol::RootCaches& caches;
+    ShardTable& shards;
+    ledger::WorkerLog& log;
+    ReleaseQueue& releases;
+  };
+  explicit Tick(Parts parts) : parts_(parts) {}
+
+  // The messages of this turn.
+  void add(Caller caller, protocol::Query query);
+  void add(Caller caller, DeliverEffects effects);  // from another worker
+  void add_own(shard::EffectBatch batch);           // from a shard of this worker to another one of it
+  void add_result(DeliveryResult result);           // another worker's answer to effects of ours
+  void add_fee_totals();                            // the time for fee totals has come
+  void add_resend(protocol::ShardId source, protocol::ShardId destination);  // after a failed delivery: build it again
+
+  [[nodiscard]] bool empty() const { return messages_.empty() && touched_.empty(); }
+  void run();
+
+  // Pairs (source, destination) whose delivery failed in this turn: call add_resend for each, some time later.
+  [[nodiscard]] std::vector<std::pair<protocol::ShardId, protocol::ShardId>> take_failed() {
+    return std::exchange(failed_, {});
+  }
+
+  // At start-up: whatever replayed outboxes hold is sent.
+  void touch_all_outboxes();
+
+  struct Metrics {
+    std::uint64_t turns = 0, queries = 0, votes = 0, executions = 0, refusals = 0, effects_applied = 0, rejected = 0;
+  };
+  [[nodiscard]] const Metrics& metrics() const { return metrics_; }
+
+ private:
+  struct FromClient {
+    Caller caller;
+    protocol::Query query;
+  };
+  struct FromPeer {
+    Caller caller;
+    DeliverEffects effects;
+  };
+  struct FromSelf {
+    shard::EffectBatch batch;
+  };
+  struct Result {
+    DeliveryResult result;
+  };
+  struct FeeTime {};
+  using Message = std::variant<FromClient, FromPeer, FromSelf, Result, FeeTime>;
+
+  // Where the proofs of one effect batch stand in the verification batch.
+  struct BatchPlaces {
+    std::vector<std::size_t> proofs;
+  };
+  struct Prepared {
+    std::optional<std::size_t> place;        // of the order or proof to verify
+    std::vector<BatchPlaces> batches;        // of effect batches
+    std::optional<protocol::Answer> answer;  // known without verification
+    std::optional<shard::VoteToSign> repeat;
+    std::optional<protocol::AccountState> state;
+  };
+  // Answers whose signature comes at the end of the turn.
+  struct ToSign {
+    Caller caller;
+    std::variant<protocol::Value, protocol::AccountState> what;
+  };
+
+  Prepared prepare(const Message& message, protocol::VerificationBatch& batch);
+  Prepared prepare_query(const protocol::Query& query, protocol::VerificationBatch& batch);
+  void handle(Message& message, Prepared& prepared, protocol::VerificationBatch& batch);
+  void handle_query(FromClient& message, Prepared& prepared, protocol::VerificationBatch& batch);
+  void finish_client(Caller caller, protocol::ShardId id, shard::Outcome outcome);
+  [[nodiscard]] DeliveryResult apply_effects(const shard::EffectBatch& effects, const BatchPlaces& places,
+                                             protocol::VerificationBatch& batch);
+  void apply_result(const DeliveryResult& result);
+  [[nodiscard]] protocol::Totals totals() const;
+  void log_records(protocol::ShardId id, OwnedShard& owned, std::vector<shard::Record> records);
+  void sign_and_queue();
+  void answer(Caller caller, const protocol::Answer& answer);
+  void queue_effects();
+  [[nodiscard]] shard::EffectBatch build_batch(protocol::ShardId source, protocol::ShardId destination,
+                                               const shard::Shard& from) const;
+
+  Parts parts_;
+  std::vector<Message> messages_;
+  std::vector<ToSign> to_sign_;
+  std::set<protocol::ShardId> touched_;  // shards whose outboxes may hold something to send
+  std::set<std::pair<protocol::ShardId, protocol::ShardId>> in_flight_;  // (source, destination) under way
+  std::vector<std::pair<protocol::ShardId, protocol::ShardId>> failed_;
+  Metrics metrics_;
+};
+
+}  // namespace zef::worker

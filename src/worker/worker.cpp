@@ -1,0 +1,299 @@
+#include "worker/worker.h"
+
+#include "base/log.h"
+#include "worker/history_reader.h"
+#include "worker/tick.h"
+
+namespace zef::worker {
+namespace {
+
+using namespace protocol;
+
+constexpr std::uint32_t retry_after_ms = 50;
+
+Bytes refusal(Refusal why) { return codec::encode(Answer(Refused{std::move(why)})); }
+
+}  // namespace
+
+struct Worker::State {
+  State(World w, const Genesis& g, const crypto::SigningKey& k, WorkerOptions o)
+      : world(w),
+        genesis(g),
+        key(k),
+        options(std::move(o)),
+        network(g),
+        caches{crypto::RootCache(options.validator_roots), crypto::RootCache(options.client_roots)},
+        segments(world.store, options.segment_cache_bytes),
+        directory(world.executor, world.store, options.directory),
+        peers(world.executor, world.internal_transport, directory,
+              {.on_result = [this](DeliveryResult result) { on_result(std::move(result)); },
+               .on_failed = [this](ShardId source, ShardId destination) { on_failed(source, destination); }},
+              options.peers),
+        clients(world.executor, world.client_transport, client_handlers()),
+        internals(world.executor, world.internal_transport, internal_handlers()) {}
+
+  World world;
+  const Genesis& genesis;
+  const crypto::SigningKey& key;
+  WorkerOptions options;
+  Network network;
+  RootCaches caches;
+  ledger::WorkerIdentity self;
+  ShardTable shards;
+  History history;
+  ReleaseQueue releases;
+  ledger::SegmentCache segments;
+  ledger::Directory directory;
+  Peers peers;
+  net::RpcServer clients;
+  net::RpcServer internals;
+  net::Address client_address;
+  net::Address internal_address;
+  std::unique_ptr<ledger::WorkerLog> log;
+  std::unique_ptr<Tick> tick;
+  std::move_only_function<void(Error)> fatal;
+  std::uint64_t replayed = 0;
+  std::size_t history_reads = 0;
+  TimerId fee_timer = TimerId::none;
+  bool serving = false;
+  bool stopped = false;  // fenced: nothing leaves any more
+  bool tick_scheduled = false;
+  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+  TaskScope scope;
+
+  ~State() {
+    *alive = false;
+    world.executor.cancel(fee_timer);
+  }
+
+  // ---- what comes in ----
+
+  net::RpcServer::Handlers client_handlers() {
+    return {.on_call = [this](net::ConnectionId c, std::uint64_t id, ByteView body) { on_client_call({c, id}, body); },
+            .on_batch_end = {},
+            .on_opened = {},
+            .on_closed = {},
+            .refusal_body = [](const Error& why) { return refusal(Malformed{why.message}); }};
+  }
+  net::RpcServer::Handlers internal_handlers() {
+    return {.on_call = [this](net::ConnectionId c, std::uint64_t id, ByteView body) { on_peer_call({c, id}, body); },
+            .on_batch_end = {},
+            .on_opened = {},
+            .on_closed = {},
+            .refusal_body = {}};
+  }
+
+  void on_client_call(Caller caller, ByteView body) {
+    if (stopped) return;  // fenced: silence, whatever it is
+    const auto respond = [&](Refusal why) {
+      clients.respond(caller.connection, caller.request_id, refusal(std::move(why)));
+    };
+    if (!serving) return respond(Unavailable{"this worker is starting"});
+    if (releases.size() >= options.releases_max || log->backlog_bytes() >= options.log.backlog_bytes_max)
+      return respond(Overloaded{retry_after_ms});
+    auto query = codec::decode<Query>(body);
+    if (!query) return respond(Malformed{std::string(to_string(query.error()))});
+    tick->add(caller, std::move(*query));
+    schedule_tick();
+  }
+
+  void on_peer_call(Caller caller, ByteView body) {
+    if (stopped) return;
+    auto effects = serving ? codec::decode<DeliverEffects>(body) : std::unexpected(codec::DecodeError::truncated);
+    if (!effects) {
+      if (serving)
+        log::error("worker", "a message on the internal port does not decode: {}", to_string(effects.error()));
+      internals.respond(caller.connection, caller.request_id, codec::encode(DeliveryResults{}));
+      return;
+    }
+    tick->add(caller, std::move(*effects));
+    schedule_tick();
+  }
+
+  void on_result(DeliveryResult result) {
+    tick->add_result(std::move(result));
+    schedule_tick();
+  }
+  void on_failed(ShardId source, ShardId destination) {
+    tick->add_resend(source, destination);
+    schedule_tick();
+  }
+
+  // ---- the turn ----
+
+  void schedule_tick() {
+    if (std::exchange(tick_scheduled, true)) return;
+    world.executor.at_turn_end([this, still = alive] {
+      if (!*still) return;
+      tick_scheduled = false;
+      if (stopped || tick->empty()) return;
+      tick->run();
+      for (const auto& [source, destination] : tick->take_failed()) peers.fail_later(source, destination);
+      release();  // what needed no record may leave at once
+    });
+  }
+
+  // ---- what leaves ----
+
+  void release() {
+    if (stopped) return;
+    releases.release(log->confirmed(), [this](Release item) { std::visit([this](auto& what) { leave(what); }, item); });
+  }
+  void leave(ClientAnswer& answer) { clients.respond(answer.caller.connection, answer.caller.request_id, answer.body); }
+  void leave(PeerAnswer& answer) { internals.respond(answer.caller.connection, answer.caller.request_id, answer.body); }
+  void leave(EffectsOut& out) {
+    if (!shards.find(out.batch.destination)) return peers.send(std::move(out.batch));
+    tick->add_own(std::move(out.batch));
+    schedule_tick();
+  }
+  void leave(HistoryNote& note) {
+    const auto place = log->place_of(note.number);
+    history.note({.worker = self.id, .slot = place.slot, .index = place.index}, note.record);
+  }
+  void leave(HistoryRead& read) {
+    if (history_reads >= options.history_reads_max)
+      return clients.respond(read.caller.connection, read.caller.request_id, refusal(Overloaded{retry_after_ms}));
+    ++history_reads;
+    scope.spawn(serve_history(std::move(read)));
+  }
+  Task<> serve_history(HistoryRead read) {
+    Answer answer = std::holds_alternative<QueryExecuted>(read.query)
+                        ? co_await read_executed(history, segments, std::get<QueryExecuted>(read.query))
+                        : co_await read_received(history, segments, std::get<QueryReceived>(read.query));
+    --history_reads;
+    if (!stopped) clients.respond(read.caller.connection, read.caller.request_id, codec::encode(answer));
+  }
+
+  // ---- begin ----
+
+  Task<Result<void>> start() {
+    const auto index = network.committee.index_of(key.public_key());
+    if (!index)
+      co_return fail(ErrorKind::refused, "the signing key " + key.public_key().hex() +
+                                             " is not of this network's committee: give the key "
+                                             "file that was made with this genesis");
+    if (auto same = co_await ledger::check_identity(world.store, {network.id, *index}); !same) co_return same;
+
+    auto client = clients.listen(options.client_address);
+    if (!client) co_return std::unexpected(client.error());
+    client_address = *client;
+    auto internal = internals.listen(options.internal_address);
+    if (!internal) co_return std::unexpected(internal.error());
+    internal_address = *internal;
+
+    self.name = options.name;
+    self.client_address = net::to_string(client_address);
+    self.internal_address = net::to_string(internal_address);
+    world.rng.fill(self.id.bytes);
+    auto owned = co_await ledger::begin_worker(world.executor, world.store, world.rng, self);
+    if (!owned) co_return std::unexpected(owned.error());
+    if (auto replayed_all = co_await replay(*owned); !replayed_all) co_return replayed_all;
+
+    log = std::make_unique<ledger::WorkerLog>(world.executor, world.store, self.id, options.log);
+    log->on_confirmed([this](ledger::RecordNumber) { release(); });
+    log->on_fenced([this](Error why) { stop_at_once(std::move(why)); });
+    log->on_trouble([](const Error& why) { log::error("worker", "the log cannot be written: {}", why.message); });
+    tick = std::make_unique<Tick>(Tick::Parts{network, *index, key, caches, shards, *log, releases});
+    // The first record of each shard: this worker serves it from this epoch on.
+    shards.for_each([this](ShardId id, OwnedShard& shard) {
+      log->append(
+          {.shard = id, .shard_epoch = shard.epoch, .body = codec::encode(shard::Record(shard::Adopted{shard.epoch}))});
+    });
+    if (auto durable = co_await log->drain(); !durable) co_return durable;
+
+    directory.on_change([this] { check_ownership(); });
+    directory.start();
+    serving = true;
+    tick->touch_all_outboxes();
+    schedule_tick();
+    schedule_fee_totals();
+    log::info("worker", "{} serves {} shards as worker {} at {}; {} records replayed", options.name, owned->size(),
+              self.id.hex(), self.client_address, replayed);
+    co_return Result<void>{};
+  }
+
+  Task<Result<void>> replay(std::vector<ledger::OwnedShard> owned) {
+    const auto genesis_accounts = shard::genesis_by_shard(genesis);
+    for (const ledger::OwnedShard& one : owned) {
+      OwnedShard& added = shards.add(one.shard, OwnedShard{shard::Shard(one.shard, network), one.entry.epoch});
+      added.shard.apply_genesis(genesis, genesis_accounts[one.shard.value()]);
+    }
+    auto count = co_await ledger::replay_lineage(
+        world.executor, world.store, std::move(owned),
+        [this](ShardId id, const ledger::ReadPlace& place, ByteView body) -> Result<void> {
+          auto record = codec::decode<shard::Record>(body);
+          if (!record)
+            return fail(ErrorKind::corrupt,
+                        fmt::format("worker {}, slot {}, record {} does not decode: {}", place.worker.hex(), place.slot,
+                                    place.index, to_string(record.error())));
+          OwnedShard* shard = shards.find(id);
+          ZEF_CHECK(shard);
+          if (auto applied = shard->shard.replay(*record); !applied) return applied;
+          history.note(place, *record);
+          return {};
+        });
+    if (!count) co_return std::unexpected(count.error());
+    replayed = *count;
+    co_return Result<void>{};
+  }
+
+  void schedule_fee_totals() {
+    fee_timer = world.executor.after(options.fee_period, [this] {
+      tick->add_fee_totals();
+      schedule_tick();
+      schedule_fee_totals();
+    });
+  }
+
+  // The map says who owns a shard. A worker that finds itself replaced stops, whether its log noticed yet or not.
+  void check_ownership() {
+    bool lost = false;
+    shards.for_each([&](ShardId id, const OwnedShard& shard) {
+      const ledger::ShardEntry* entry = directory.entry_of(id);
+      lost |= entry && entry->epoch > shard.epoch && entry->owner != self.id;
+    });
+    if (lost) stop_at_once({ErrorKind::fenced, "another worker has taken over shards of this one"});
+  }
+
+  void stop_at_once(Error why) {
+    if (std::exchange(stopped, true)) return;
+    log::error("worker", "{} stops at once: {}", options.name, why.message);
+    if (fatal) fatal(std::move(why));
+  }
+
+  Task<Result<void>> drain() {
+    serving = false;
+    Event done(world.executor);
+    clients.drain([&done] { done.set(); });
+    co_await done.wait_for(std::chrono::seconds(10));
+    if (stopped) co_return fail(ErrorKind::fenced, "fenced while draining");
+    if (log) {
+      if (auto durable = co_await log->drain(); !durable) co_return durable;
+    }
+    stopped = true;
+    co_return co_await ledger::seal_self(world.store, world.rng, self);
+  }
+};
+
+Worker::Worker(World world, const Genesis& genesis, const crypto::SigningKey& key, WorkerOptions options)
+    : state_(std::make_unique<State>(world, genesis, key, std::move(options))) {}
+Worker::~Worker() = default;
+
+Task<Result<void>> Worker::start() { return state_->start(); }
+void Worker::on_fatal(std::move_only_function<void(Error)> callback) { state_->fatal = std::move(callback); }
+Task<Result<void>> Worker::drain() { return state_->drain(); }
+net::Address Worker::client_address() const { return state_->client_address; }
+net::Address Worker::internal_address() const { return state_->internal_address; }
+Totals Worker::totals() const {
+  Totals sum;
+  state_->shards.for_each([&](ShardId, const OwnedShard& owned) { add_to(sum, owned.shard.totals()); });
+  return sum;
+}
+std::size_t Worker::shard_count() const {
+  std::size_t count = 0;
+  state_->shards.for_each([&](ShardId, const OwnedShard&) { ++count; });
+  return count;
+}
+std::uint64_t Worker::replayed_records() const { return state_->replayed; }
+
+}  // namespace zef::worker
