@@ -9,6 +9,7 @@
 // The names that JSON and signing domains need are read from the member pointers and types themselves, at compile time.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <string_view>
 
@@ -25,18 +26,24 @@ concept HasFields = requires { T::fields; };
 
 namespace detail {
 
-// The text between the last "::" (or "= ") and the closing bracket of clang's and GCC's __PRETTY_FUNCTION__.
+// The last name in clang's or GCC's __PRETTY_FUNCTION__ "... [T = a::b::Name<x, y>]" or "... [Member =
+// &a::b<x>::name]", without template arguments.
 consteval std::string_view last_name(std::string_view pretty) {
-  std::size_t end = pretty.rfind(']');
-  if (const std::size_t semicolon = pretty.find(';'); semicolon != std::string_view::npos && semicolon < end)
-    end = semicolon;
-  std::string_view text = pretty.substr(0, end);
-  text = text.substr(text.rfind("= ") + 2);
-  if (const std::size_t template_arguments = text.find('<'); template_arguments != std::string_view::npos)
-    text = text.substr(0, template_arguments);
+  std::string_view text = pretty.substr(pretty.find("= ") + 2);
+  text = text.substr(0, std::min(text.find(';'), text.rfind(']')));
+  while (text.ends_with(')')) text.remove_suffix(1);
+  if (text.ends_with('>')) {
+    std::size_t open = text.size();
+    int depth = 0;
+    do {
+      --open;
+      if (text[open] == '>') ++depth;
+      if (text[open] == '<') --depth;
+    } while (depth > 0);
+    text = text.substr(0, open);
+  }
   if (const std::size_t colon = text.rfind(':'); colon != std::string_view::npos) text = text.substr(colon + 1);
   if (const std::size_t space = text.rfind(' '); space != std::string_view::npos) text = text.substr(space + 1);
-  while (!text.empty() && text.back() == ')') text.remove_suffix(1);
   return text;
 }
 

@@ -1,5 +1,7 @@
 #include "codec/json.h"
 
+#include <algorithm>
+
 namespace zef::codec {
 
 std::string to_decimal(__int128 value) {

@@ -11,8 +11,8 @@
 #include <csignal>
 #include <string>
 
+#include "base/testing/temp_folder.h"
 #include "crypto/private_file.h"
-#include "crypto/testing/temporary_folder.h"
 
 namespace zef::crypto {
 namespace {
@@ -62,7 +62,7 @@ TEST(PassphraseFromDescriptor, refuses_nothing_and_too_much) {
 }
 
 TEST(PassphraseFromFile, takes_the_line_and_nothing_wider_than_0600) {
-  const testing::TemporaryFolder folder;
+  const testing::TempFolder folder;
   const auto path = folder.path() / "passphrase";
   ASSERT_TRUE(write_private_file(path, as_bytes("secret\n")).has_value());
   EXPECT_EQ(text_of(passphrase_from_file(path)), "secret");
@@ -74,7 +74,7 @@ TEST(PassphraseFromFile, takes_the_line_and_nothing_wider_than_0600) {
 }
 
 TEST(PassphraseFromFile, refuses_several_lines_and_none) {
-  const testing::TemporaryFolder folder;
+  const testing::TempFolder folder;
   ASSERT_TRUE(write_private_file(folder.path() / "two", as_bytes("one\ntwo\n")).has_value());
   EXPECT_EQ(text_of(passphrase_from_file(folder.path() / "two")).error().kind, ErrorKind::invalid_input);
   ASSERT_TRUE(write_private_file(folder.path() / "empty", as_bytes("\n")).has_value());

@@ -7,7 +7,7 @@
 
 #include <iterator>
 
-#include "crypto/testing/temporary_folder.h"
+#include "base/testing/temp_folder.h"
 
 namespace zef::crypto {
 namespace {
@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 class PrivateFile : public ::testing::Test {
  protected:
-  testing::TemporaryFolder folder_;
+  testing::TempFolder folder_;
   fs::path path_ = folder_.path() / "secret";
 
   void set_mode(mode_t mode) const { ASSERT_EQ(::chmod(path_.c_str(), mode), 0); }

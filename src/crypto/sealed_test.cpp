@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/testing/temp_folder.h"
 #include "crypto/private_file.h"
-#include "crypto/testing/temporary_folder.h"
 
 namespace zef::crypto {
 namespace {
@@ -144,7 +144,7 @@ TEST(Sealed, opens_a_file_of_the_first_version) {
 }
 
 TEST(SealedFile, comes_back_and_is_never_overwritten) {
-  const testing::TemporaryFolder folder;
+  const testing::TempFolder folder;
   const auto path = folder.path() / "key.json";
   const SigningKey key = SigningKey::generate();
   ASSERT_TRUE(write_sealed_file(path, key, secret("p"), seal_parameters_min).has_value());
@@ -155,7 +155,7 @@ TEST(SealedFile, comes_back_and_is_never_overwritten) {
 }
 
 TEST(SealedFile, refuses_mode_0644_and_names_the_file_in_errors) {
-  const testing::TemporaryFolder folder;
+  const testing::TempFolder folder;
   const auto path = folder.path() / "key.json";
   ASSERT_TRUE(write_sealed_file(path, SigningKey::generate(), secret("p"), seal_parameters_min).has_value());
   const auto wrong = read_sealed_file(path, secret("q"));
