@@ -6,10 +6,7 @@
 // outcome's records durable before anything of the outcome leaves (R7, output commit).
 #pragma once
 
-#include <deque>
-#include <map>
 #include <memory>
-#include <unordered_map>
 
 #include "base/result.h"
 #include "protocol/request_rules.h"
@@ -25,8 +22,9 @@ struct VoteToSign {
 };
 
 struct Outcome {
-  // Refusal: nothing changed. VoteToSign / Vote: a new vote / the one made before. AccountState: after an execution
-  // (unsigned: the worker signs). monostate: done (effects, acknowledgements).
+  // Refusal: nothing was done (the one with a record is ConflictingCertificate: the evidence, C5). VoteToSign / Vote: a
+  // new vote / the one made before. AccountState: after an execution, or of an account that had executed all of it
+  // already (unsigned: the worker signs). monostate: done (effects, acknowledgements), or nothing to do.
   std::variant<std::monostate, Refusal, VoteToSign, Vote, AccountState> answer;
   std::vector<Record> records;
 };
@@ -41,17 +39,20 @@ struct OutgoingEffect {
 // A batch of effects whose proofs were verified and whose effects were derived from them.
 class VerifiedEffects {
  public:
-  // Fails with InvalidCertificate if an effect names a proof, sequence number or ordinal that does not exist, or a
-  // target of another shard than batch.destination. `proofs` are the verified proofs of batch.proofs, in order.
+  // Fails with InvalidCertificate if an effect names a proof, sequence number or ordinal that does not exist, a sender
+  // or target of another shard than the batch says, or a fee total of no reward account. `proofs` are the verified
+  // proofs of batch.proofs, in order.
   static Ruled<VerifiedEffects> derive(const Network& network, const EffectBatch& batch,
                                        const std::vector<VerifiedProof>& proofs);
   [[nodiscard]] ShardId source() const { return source_; }
+  [[nodiscard]] ShardId destination() const { return destination_; }
   [[nodiscard]] std::uint64_t first() const { return first_; }
   [[nodiscard]] const std::vector<Effect>& effects() const { return effects_; }
 
  private:
   VerifiedEffects() = default;
   ShardId source_;
+  ShardId destination_;
   std::uint64_t first_ = 0;
   std::vector<Effect> effects_;
 };
@@ -61,6 +62,7 @@ class VerifiedEffects {
 
 class Shard {
  public:
+  // The network must outlive the shard.
   Shard(ShardId id, const Network& network);
   ~Shard();
   Shard(Shard&&) noexcept;
@@ -81,9 +83,9 @@ class Shard {
   [[nodiscard]] Outcome execute(const VerifiedProof& proof);  // rules C
   // Applies what is new: indexes below the mark are skipped, a gap after it is ignored (it will be sent again).
   [[nodiscard]] Outcome receive(const VerifiedEffects& effects);
-  // The destination durably applied everything below up_to.
+  // The destination durably applied everything below up_to. Refused if so much was never sent.
   [[nodiscard]] Outcome acknowledge(ShardId destination, std::uint64_t up_to);
-  // Puts fee totals that changed into the outboxes; no record if none did.
+  // Puts fee totals that changed into the outboxes, one for each distinct reward account; no record if none did.
   [[nodiscard]] Outcome queue_fee_totals();
   // The vote for the request that is pending at this account and sequence number, if it still is.
   void attach_signature(const Uid& account, SequenceNumber at, const Vote& vote);
@@ -107,6 +109,7 @@ class Shard {
 
  private:
   struct State;
+  struct Replay;
   std::unique_ptr<State> state_;
 };
 

@@ -1,0 +1,87 @@
+// Replay of the log: every record is checked against the state as if it were new, then goes through the same apply_...
+// as in live handling. Signatures are not verified again: the log is the worker's own. A record that this state
+// excludes means that the log is not what was written, or belongs to another state.
+#include <fmt/format.h>
+
+#include "shard/state.h"
+
+namespace zef::shard {
+
+namespace {
+
+std::unexpected<Error> corrupt(std::string_view what) {
+  return fail(ErrorKind::corrupt, fmt::format("the log holds a record that cannot follow: {}", what));
+}
+
+}  // namespace
+
+// One overload for each kind of record.
+struct Shard::Replay {
+  State& state;
+
+  Result<void> operator()(const Adopted&) const { return {}; }  // says who wrote what follows, and changes nothing
+
+  Result<void> operator()(const VoteMade& record) const {
+    const Request& request = record.request;
+    AccountRecord* account = state.find(request.account);
+    if (account == nullptr || !account->owner) return corrupt("a vote of an account that is not active");
+    if (account->pending) return corrupt("a second vote for one sequence number");
+    const AccountFacts facts = account->facts();
+    if (!check_shape(request) || !check_position(facts, request) || !check_operation(*state.network, facts, request))
+      return corrupt("a vote that the rules refuse");
+    state.apply_vote(*account, request, hash_of(state.network->id, request));
+    return {};
+  }
+
+  Result<void> operator()(const Executed& record) const {
+    const auto proof = std::make_shared<const Proof>(record.proof);
+    const auto items = requests_of(*state.network, *proof);
+    if (!items) return corrupt("the execution of an invalid proof");
+    const Verdict verdict = state.judge(proof->account, *items);
+    const auto* executable = std::get_if<Executable>(&verdict);
+    if (executable == nullptr) return corrupt("the execution of a proof that does not follow");
+    state.apply_execution(*executable->account, proof, std::span(*items).subspan(executable->from));
+    return {};
+  }
+
+  Result<void> operator()(const EffectsReceived& record) const {
+    const auto mark = state.marks.find(record.source);
+    const std::uint64_t expected = mark == state.marks.end() ? 0 : mark->second;
+    if (record.first != expected || record.effects.empty() || record.first > UINT64_MAX - record.effects.size())
+      return corrupt("effects that do not follow those before");
+    for (const Effect& effect : record.effects) {
+      if (const auto problem = effect_problem(*state.network, state.id, effect)) return corrupt(*problem);
+    }
+    state.apply_effects(record.source, record.first, record.effects);
+    return {};
+  }
+
+  Result<void> operator()(const EffectsAcknowledged& record) const {
+    const Outbox& outbox = state.outboxes.to(record.destination);
+    if (record.up_to <= outbox.first() || record.up_to > outbox.end())
+      return corrupt("an acknowledgement of what is not waiting");
+    state.apply_acknowledgement(record.destination, record.up_to);
+    return {};
+  }
+
+  Result<void> operator()(const FeeTotalsQueued&) const {
+    if (state.totals.fees == state.fees_queued) return corrupt("fee totals that did not change");
+    state.apply_fee_totals();
+    return {};
+  }
+
+  Result<void> operator()(const ConflictSeen& record) const {
+    const auto items = requests_of(*state.network, record.proof);
+    if (!items) return corrupt("an invalid proof as evidence");
+    const Verdict verdict = state.judge(record.proof.account, *items);
+    const auto* conflict = std::get_if<Conflict>(&verdict);
+    if (conflict == nullptr || state.conflicts.contains({record.proof.account, conflict->at}))
+      return corrupt("evidence of a conflict that is none");
+    state.apply_conflict(record.proof.account, conflict->at);
+    return {};
+  }
+};
+
+Result<void> Shard::replay(const Record& record) { return std::visit(Replay{*state_}, record); }
+
+}  // namespace zef::shard
