@@ -141,7 +141,9 @@ struct FileFolder::Temp {
 Result<std::unique_ptr<FileFolder>> FileFolder::open(const std::string& path, FolderOptions options) {
   if (!path.starts_with('/'))
     return fail(ErrorKind::invalid_input, fmt::format("file store \"{}\": give an absolute path", path));
-  std::unique_ptr<FileFolder> folder(new FileFolder(path, options));
+  std::string plain = std::filesystem::path(path).lexically_normal().string();  // no doubled or trailing slashes
+  if (plain.size() > 1 && plain.ends_with('/')) plain.pop_back();
+  std::unique_ptr<FileFolder> folder(new FileFolder(std::move(plain), options));
   if (auto ready = folder->prepare(); !ready) return std::unexpected(std::move(ready.error()));
   return folder;
 }
@@ -152,16 +154,25 @@ Result<void> FileFolder::prepare() {
         to_error(error_of_errno(errno, doing, name.empty() ? path_ : fmt::format("{}/{}", path_, name))));
   };
   // Parents that do not exist yet are made and synced one by one, so that the store survives a power cut as a whole.
+  int not_made = 0;
   for (std::size_t slash = path_.find('/', 1);; slash = path_.find('/', slash + 1)) {
     const std::string part = path_.substr(0, slash);
-    if (!part.ends_with('/') && ::mkdir(part.c_str(), 0700) == 0 && options_.fsync) {
-      const Fd parent(::open(std::filesystem::path(part).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-      if (!parent.valid() || ::fsync(parent.get()) != 0) return trouble("create", "");
+    const bool made = ::mkdir(part.c_str(), 0700) == 0;
+    if (!made && errno != EEXIST && not_made == 0) not_made = errno;  // matters only if the folder is not there at last
+    if (options_.fsync) {
+      // Also above folders that exist: another process may have made them a moment ago.
+      const std::filesystem::path above = std::filesystem::path(part).parent_path();
+      const Fd parent(::open(above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (made && (!parent.valid() || ::fsync(parent.get()) != 0)) return trouble("create", "");
+      if (!made && parent.valid()) (void)::fsync(parent.get());
     }
     if (slash == std::string::npos) break;
   }
   root_ = Fd(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!root_.valid()) return trouble("open", "");
+  if (!root_.valid()) {
+    if (errno == ENOENT && not_made != 0) errno = not_made;
+    return trouble("open", "");
+  }
   for (const char* own : {temp_folder, lock_folder})
     if (::mkdirat(root_.get(), own, 0700) != 0 && errno != EEXIST) return trouble("create", own);
   temps_ = open_folder(root_, temp_folder);

@@ -57,7 +57,7 @@ class MeteredStore final : public ObjectStore {
 
   Task<StoreResult<PutIfAbsent>> put_if_absent(std::string key, Content bytes) override;
   Task<StoreResult<PutIfMatch>> put_if_match(std::string key, Content bytes, Tag tag) override;
-  Task<StoreResult<std::optional<Object>>> get(std::string key, std::optional<Range> range) override;
+  Task<StoreResult<std::optional<Object>>> get(std::string key, std::optional<Range> range = std::nullopt) override;
   Task<StoreResult<std::monostate>> del(std::string key) override;
   Task<StoreResult<std::vector<std::string>>> list(std::string prefix, std::string start_after,
                                                    std::size_t limit) override;

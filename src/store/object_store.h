@@ -42,11 +42,15 @@ struct StoreError {
 template <class T>
 using StoreResult = std::expected<T, StoreError>;
 
-struct Created { Tag tag; };
+struct Created {
+  Tag tag;
+};
 struct Exists {};
 using PutIfAbsent = std::variant<Created, Exists>;
 
-struct Updated { Tag tag; };
+struct Updated {
+  Tag tag;
+};
 struct Mismatch {};  // another version is there, or nothing
 using PutIfMatch = std::variant<Updated, Mismatch>;
 
@@ -77,7 +81,7 @@ class ObjectStore {
   // Keys with the prefix, in byte order, after `start_after` (exclusive; "" for all), at most `limit` of them.
   // For garbage collection and checks only, never on a hot path.
   virtual Task<StoreResult<std::vector<std::string>>> list(std::string prefix, std::string start_after,
-                                                            std::size_t limit) = 0;
+                                                           std::size_t limit) = 0;
 };
 
 }  // namespace zef::store

@@ -14,7 +14,8 @@ Result<void> check_file_path(std::string_view url, std::string_view path) {
     return fail(ErrorKind::invalid_input,
                 fmt::format("store \"{}\": use an absolute path with three slashes, as in file:///var/lib/zef", url));
   if (path.find_first_of("?#%") != std::string_view::npos)
-    return fail(ErrorKind::invalid_input, fmt::format("store \"{}\": '?', '#' and '%' are not taken in paths", url));
+    return fail(ErrorKind::invalid_input,
+                fmt::format("store \"{}\": '?', '#' and '%' are not taken in paths; use another folder", url));
   if (std::ranges::any_of(path, [](char c) { return static_cast<unsigned char>(c) < ' '; }))
     return fail(ErrorKind::invalid_input, "store: control characters are not taken in paths");
   return {};

@@ -1,6 +1,7 @@
 // What a wrapper wraps: a store that it owns, or one that outlives it.
 #pragma once
 
+#include <concepts>
 #include <memory>
 #include <utility>
 
@@ -12,7 +13,8 @@ namespace zef::store {
 class StoreRef {
  public:
   StoreRef(ObjectStore& store) : store_(&store) {}  // NOLINT(google-explicit-constructor): reads well at the call
-  StoreRef(std::unique_ptr<ObjectStore> store)      // NOLINT(google-explicit-constructor)
+  template <std::derived_from<ObjectStore> Store>
+  StoreRef(std::unique_ptr<Store> store)  // NOLINT(google-explicit-constructor)
       : owned_(std::move(store)), store_(owned_.get()) {
     ZEF_CHECK(store_ != nullptr);
   }
