@@ -19,10 +19,12 @@ set(common_headers
   <functional> <map> <memory> <optional> <set> <span> <string> <string_view> <tuple> <unordered_map> <utility>
   <variant> <vector> <fmt/core.h>)
 
-if(ZEF_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND NOT ZEF_FUZZERS)
+if(ZEF_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   zef_pch_library(zef_pch HEADERS ${common_headers} LIBRARIES fmt::fmt spdlog::spdlog)
-  zef_pch_library(zef_test_pch HEADERS ${common_headers} <gmock/gmock.h> <gtest/gtest.h>
-    LIBRARIES fmt::fmt spdlog::spdlog GTest::gmock)
+  if(NOT ZEF_FUZZERS)
+    zef_pch_library(zef_test_pch HEADERS ${common_headers} <gmock/gmock.h> <gtest/gtest.h>
+      LIBRARIES fmt::fmt spdlog::spdlog GTest::gmock)
+  endif()
   function(zef_precompile target pch)
     target_precompile_headers(${target} REUSE_FROM ${pch})
   endfunction()

@@ -14,9 +14,9 @@ set(ZEF_ROOMS "" CACHE INTERNAL "")
 set(ZEF_CMAKE_DIR "${CMAKE_CURRENT_LIST_DIR}")
 add_custom_target(zef_benches)
 
-# The files of a room, sorted into `<prefix>_headers`, `_sources`, `_tests`, `_benches`, `_fuzzers` and, for the helpers
-# in src/<room>/testing/ that only tests, benchmarks and fuzzers of this and higher rooms use, `_testing` and
-# `_testing_headers`.
+# The files of a room, sorted into `<prefix>_headers`, `_sources`, `_mains` (main.cpp), `_tests`, `_benches`, `_fuzzers`
+# and, for the helpers in src/<room>/testing/ that only tests, benchmarks and fuzzers of this and higher rooms use,
+# `_testing` and `_testing_headers`.
 function(zef_room_files prefix dir)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS "${dir}/*.h")
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${dir}/*.cpp")
@@ -24,6 +24,8 @@ function(zef_room_files prefix dir)
     set(${kind}_files ${sources})
     list(FILTER ${kind}_files INCLUDE REGEX "_${kind}\\.cpp$")
   endforeach()
+  set(mains ${sources})
+  list(FILTER mains INCLUDE REGEX "/main\\.cpp$")
   list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz)\\.cpp$|/main\\.cpp$")
   set(testing ${sources})
   list(FILTER testing INCLUDE REGEX "/testing/")
@@ -34,6 +36,7 @@ function(zef_room_files prefix dir)
 
   set(${prefix}_headers ${headers} PARENT_SCOPE)
   set(${prefix}_sources ${sources} PARENT_SCOPE)
+  set(${prefix}_mains ${mains} PARENT_SCOPE)
   set(${prefix}_tests ${test_files} PARENT_SCOPE)
   set(${prefix}_benches ${bench_files} PARENT_SCOPE)
   set(${prefix}_fuzzers ${fuzz_files} PARENT_SCOPE)
@@ -71,7 +74,7 @@ function(zef_room room)
   set(ZEF_ROOMS "${ZEF_ROOMS};${room}" CACHE INTERNAL "")
 
   zef_room_files(room "${CMAKE_CURRENT_SOURCE_DIR}/${room}")
-  zef_room_edges(${room} "${room};${arg_ROOMS}" "${room_headers};${room_sources}"
+  zef_room_edges(${room} "${room};${arg_ROOMS}" "${room_headers};${room_sources};${room_mains}"
     "${room};${arg_ROOMS};${arg_TEST_ROOMS}"
     "${room_testing_headers};${room_testing};${room_tests};${room_benches};${room_fuzzers}")
 
@@ -113,6 +116,7 @@ function(zef_room room)
   if(room_benches)
     add_executable(zef_${room}_bench EXCLUDE_FROM_ALL ${room_benches})
     target_link_libraries(zef_${room}_bench PRIVATE zef_${room} ${test_libraries} benchmark::benchmark_main)
+    zef_precompile(zef_${room}_bench zef_pch)
     add_dependencies(zef_benches zef_${room}_bench)
     set_property(GLOBAL APPEND_STRING PROPERTY ZEF_BENCH_LIST "$<TARGET_FILE:zef_${room}_bench>\n")
   endif()
@@ -124,6 +128,7 @@ function(zef_room_fuzzers room files libraries)
     set(target zef_${room}_${name})
     add_executable(${target} "${file}")
     target_link_libraries(${target} PRIVATE zef_${room} ${libraries})
+    zef_precompile(${target} zef_pch)
     target_link_options(${target} PRIVATE -fsanitize=fuzzer)
     set_property(GLOBAL APPEND_STRING PROPERTY ZEF_FUZZER_LIST "$<TARGET_FILE:${target}>\n")
   endforeach()
