@@ -211,6 +211,7 @@ void ConnectionCore::send(ByteView frame) {
                  fmt::format("the peer does not read: {} bytes wait for it", queued_bytes() + frame.size())});
   }
   append_frame(outgoing_, frame);
+  undrained_ = true;
   need_turn_end();
 }
 
@@ -259,7 +260,7 @@ bool ConnectionCore::refill() {
 
 void ConnectionCore::on_written_all() {
   if (closed_) return;
-  if (std::exchange(was_blocked_, false)) call(handlers_.on_drained);
+  if (std::exchange(undrained_, false)) call(handlers_.on_drained);
   // The handler may have sent or closed; what it sent leaves at the end of the next turn.
   if (closed_ || !finishing_ || lingering_ || !outgoing_.empty()) return;
   lingering_ = true;
@@ -269,7 +270,6 @@ void ConnectionCore::on_written_all() {
 }
 
 void ConnectionCore::arm_write() {
-  was_blocked_ = true;
   write_armed_ = true;
   socket_.async_wait(Tcp::socket::wait_write, [self = shared_from_this()](ErrorCode error) {
     self->write_armed_ = false;

@@ -85,7 +85,7 @@ class ConnectionCore final : public TurnWork, public std::enable_shared_from_thi
   bool read_armed_ = false;
   bool write_armed_ = false;
   bool turn_end_needed_ = false;
-  bool was_blocked_ = false;  // the kernel did not take everything at once
+  bool undrained_ = false;  // something was queued since the last on_drained
   bool finishing_ = false;
   bool tls_shut_ = false;
   bool lingering_ = false;  // everything was sent; waits for the peer to close

@@ -17,6 +17,7 @@ namespace {
 
 // Accepted connections whose TLS handshake is not done; accepting pauses there.
 constexpr std::size_t handshakes_max = 256;
+constexpr Duration refused_log_interval = std::chrono::seconds(1);
 // After the machine said that it has no descriptor (or memory) left for a connection.
 constexpr Duration accept_retry_delay = std::chrono::milliseconds(100);
 
@@ -133,8 +134,17 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
     if (result)
       deliver(core);
     else
-      log::warning("net", "peer refused peer={} why=\"{}\"", core->peer(), result.error().message);
+      log_refused(*core, result.error());
     accept();
+  }
+
+  // At most one line a second: strangers do not fill the disk.
+  void log_refused(const ConnectionCore& core, const Error& why) {
+    ++refused_;
+    const MonotonicTime now = loop_.now();
+    if (refused_ > 1 && now - refused_logged_ < refused_log_interval) return;
+    refused_logged_ = now;
+    log::warning("net", "peer refused peer={} why=\"{}\" refused_so_far={}", core.peer(), why.message, refused_);
   }
 
   void deliver(const std::shared_ptr<ConnectionCore>& core) {
@@ -149,6 +159,8 @@ class ListenerCore : public std::enable_shared_from_this<ListenerCore> {
   Tcp::acceptor acceptor_;
   std::shared_ptr<OnAccept> on_accept_;
   std::set<std::shared_ptr<ConnectionCore>> handshakes_;
+  std::uint64_t refused_ = 0;
+  MonotonicTime refused_logged_{};
   TimerId retry_ = TimerId::none;
   bool accepting_ = false;
   bool closed_ = false;

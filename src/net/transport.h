@@ -46,7 +46,7 @@ class Connection {
     std::move_only_function<void(ByteView frame)> on_frame;
     // After the last on_frame of one read from the socket: the place to act on a whole batch.
     std::move_only_function<void()> on_batch_end;
-    // The queue is empty again after a time when the peer did not take everything at once (see queued_bytes()).
+    // Everything that send() queued has left: queued_bytes() is 0 again.
     std::move_only_function<void()> on_drained;
     // The peer broke the framing (a frame too long). Last chance to send an answer; the connection then finishes as by
     // finish(), and on_closed follows with the same error.

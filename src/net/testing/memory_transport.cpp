@@ -64,7 +64,7 @@ class End : public std::enable_shared_from_this<End> {
       close({ErrorKind::unavailable, "the peer does not read"});
       return other->close({ErrorKind::unavailable, "connection reset by the peer"});
     }
-    if (other->paused_ || other->frozen()) other->sender_waits_ = true;
+    other->undrained_ = true;
     other->schedule();
   }
 
@@ -148,7 +148,7 @@ class End : public std::enable_shared_from_this<End> {
     }
     if (any && !closed_) call(handlers_.on_batch_end);
     if (closed_ || abandoned_) return;
-    if (incoming_.empty() && std::exchange(sender_waits_, false)) notify_drained();
+    if (incoming_.empty() && std::exchange(undrained_, false)) notify_drained();
     if (incoming_.empty() && other_finished_) return close({ErrorKind::unavailable, "closed by the peer"});
     if (!incoming_.empty() && !paused_) schedule();
   }
@@ -196,7 +196,7 @@ class End : public std::enable_shared_from_this<End> {
   bool paused_ = false;
   bool finishing_ = false;
   bool other_finished_ = false;
-  bool sender_waits_ = false;
+  bool undrained_ = false;
   bool scheduled_ = false;
   bool closed_ = false;
   bool abandoned_ = false;
