@@ -25,7 +25,9 @@ struct OwnedShard {
 
 // Puts the head (Active), seals every predecessor that the map names for shards assigned to this name, and takes these
 // shards over in the map at epoch + 1, with lineage. Every step is idempotent and may be killed anywhere; anybody may
-// finish it. Errors: unavailable (store), refused (no shard is assigned to this name), fenced (somebody sealed us).
+// finish it. Of two processes of one name that start at the same moment at most one ends with success.
+// Errors: unavailable (store), refused (no shard is assigned to this name, or a process of the same name starts at this
+// moment), fenced (somebody sealed us), corrupt (names the object and what is wrong with it).
 Task<Result<std::vector<OwnedShard>>> begin_worker(Executor& executor, store::ObjectStore& store, Rng& rng,
                                                    WorkerIdentity self);
 
@@ -38,14 +40,19 @@ struct ReadPlace {
 using ReplayRecord = std::function<Result<void>(protocol::ShardId shard, const ReadPlace& place, ByteView body)>;
 
 // Reads the lineage of all these shards (each log once, closed entries only) and hands every shard's records over, in
-// the order of its epochs. Fails with corrupt, naming the object, on a missing or damaged slot.
+// the order of its epochs and, within one, of its log. Returns how many. Fails with corrupt, naming the object, on a
+// missing or damaged slot; some records may have been handed over by then, and nothing in the store is changed.
 Task<Result<std::uint64_t>> replay_lineage(Executor& executor, store::ObjectStore& store,
                                            std::vector<OwnedShard> shards, ReplayRecord replay);
 
-// Seals one's own log and head after the last record is durable: a drained worker's successor need not.
-Task<Result<void>> seal_self(store::ObjectStore& store, Rng& rng, WorkerIdentity self);
+// Seals one's own log and head after the last record is durable: a drained worker's successor need not. The search for
+// the first free slot begins at `search_from`: WorkerLog::slots_confirmed(), or 0. It does not wait, so it gives up
+// with `unavailable` at the first trouble that the store lets through; nothing is lost then, the successor seals.
+Task<Result<void>> seal_self(store::ObjectStore& store, Rng& rng, WorkerIdentity self, Slot search_from = 0);
 
-// One segment, for serving history. Keeps the last few in memory.
+// Records of confirmed segments, for serving history. Keeps the last used segments in memory, up to `bytes_max` (at
+// least one); requests for one segment at one time share one GET. A cache must not be destroyed by whoever resumes from
+// record_body(), in that same call.
 class SegmentCache {
  public:
   SegmentCache(store::ObjectStore& store, std::size_t bytes_max);

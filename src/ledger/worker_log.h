@@ -6,8 +6,9 @@
 // before it* are in the store; (4) a slot that holds a SEAL or foreign bytes means: fenced, on_fenced is called once
 // and nothing is ever confirmed again.
 //
-// Thread rule: one executor. Memory: unconfirmed records are bounded by the caller, who stops reading requests while
-// backlog_bytes() is above Options::backlog_bytes_max.
+// Thread rule: one executor. Callbacks come from the executor's queue, never inside append() or one another, and may
+// destroy the log; destroying it at any time is safe (what was sent may still land). Memory: unconfirmed records are
+// bounded by the caller, who stops reading requests while backlog_bytes() is above Options::backlog_bytes_max.
 #pragma once
 
 #include <functional>
@@ -51,7 +52,8 @@ class WorkerLog {
   void on_confirmed(std::move_only_function<void(RecordNumber confirmed)> callback);
   // Called once: another process has sealed this log. Stop at once, answer nobody.
   void on_fenced(std::move_only_function<void(Error why)> callback);
-  // Called when the store refuses for good (full, denied); the log keeps trying.
+  // Called at each try that the store refuses for good (full, denied); the log keeps sending the identical bytes, 20 ms
+  // to 5 s apart, so it goes on when the trouble is over.
   void on_trouble(std::move_only_function<void(const Error& why)> callback);
 
   // Buffers a record and returns its number. It is sent with its turn's others, soon.
@@ -61,6 +63,8 @@ class WorkerLog {
   // One past the newest record appended: an answer computed now may leave when confirmed() has reached this.
   [[nodiscard]] RecordNumber appended() const;
   [[nodiscard]] std::size_t backlog_bytes() const;
+  // Slots below this are in the store: where a search for the first free one may begin.
+  [[nodiscard]] Slot slots_confirmed() const;
   // Where a record will stand: known once its segment is frozen, hence asked only for confirmed records.
   struct Place {
     std::uint32_t slot = 0;

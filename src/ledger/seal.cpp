@@ -1,0 +1,94 @@
+// Why this is safe. The victim acknowledges slot j only when 0..j are in the store (WorkerLog::slot_is_in_store). The
+// head leaves Active, by seal_worker's compare-and-set, before the first probe, so `trim` is frozen and no slot that a
+// probe has seen can vanish. find_seal puts a SEAL only at a slot below which it has seen every slot taken, and a SEAL
+// is never deleted: the victim's own put_if_absent at k finds it and fences (WorkerLog::settle_exists), so slot k is
+// never confirmed, nor any after it.
+#include "ledger/seal.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "ledger/objects.h"
+#include "ledger/read_ahead.h"
+
+namespace zef::ledger {
+namespace {
+
+constexpr std::size_t probes_in_flight = 16;
+
+// Skips the slots that are taken by segments, by reading many headers at a time. Only a saving: what it is not sure of
+// it leaves to find_seal.
+Task<Slot> skip_segments(Executor& executor, store::ObjectStore& store, WorkerId victim, Slot from) {
+  ReadAhead headers(
+      executor, store, [victim](Slot slot) { return slot_key(victim, slot); }, from, std::numeric_limits<Slot>::max(),
+      probes_in_flight, store::Range{0, slot_header_size});
+  for (Slot slot = from;; ++slot) {
+    const auto got = co_await headers.next();
+    if (!got || !*got) co_return slot;
+    const auto seal = is_seal((*got)->bytes);
+    if (!seal || *seal) co_return slot;
+  }
+}
+
+// The first slot that holds anyone's SEAL, or is free and gets ours.
+Task<Result<Slot>> find_seal(Sealer sealer, WorkerId victim, Slot from) {
+  Slot slot = from;
+  if (sealer.executor != nullptr) slot = co_await skip_segments(*sealer.executor, sealer.store, victim, from);
+  Patience patience(sealer.executor);
+  for (;;) {
+    const std::string key = slot_key(victim, slot);
+    // A SEAL of this rescuer at this slot has always the same bytes, so sending it again is harmless.
+    auto put = co_await sealer.store.put_if_absent(key, store::content(encode_seal({victim, sealer.rescuer, slot})));
+    if (put && std::holds_alternative<store::Created>(*put)) co_return slot;
+    if (put) {
+      auto found = co_await sealer.store.get(key);
+      if (found && *found) {
+        const auto decoded = decode_slot_of(victim, slot, (*found)->bytes);
+        if (!decoded) co_return std::unexpected(decoded.error());
+        if (std::holds_alternative<Seal>(*decoded)) co_return slot;
+        ++slot;
+        continue;
+      }
+      if (!found) put = std::unexpected(std::move(found.error()));
+    }
+    Error trouble{ErrorKind::unavailable, key + ": exists, but cannot be read"};
+    if (!put) trouble = store_error(key, std::move(put.error())).error();
+    if (!co_await patience.again(trouble.kind)) co_return std::unexpected(std::move(trouble));
+  }
+}
+
+// One step of the head: writes its next state. What came of it is told by reading the head again.
+Task<Result<void>> advance_head(Sealer sealer, Versioned<WorkerHead> head,
+                                std::variant<Active, Sealing, Sealed> state) {
+  head.value.state = state;
+  head.value.nonce = random_id<decltype(head.value.nonce)>(sealer.rng);
+  const std::string key = head_key(head.value.worker);
+  auto put = co_await sealer.store.put_if_match(key, store::content(codec::encode(head.value)), std::move(head.tag));
+  if (!put) co_return store_error(key, std::move(put.error()));
+  co_return Result<void>{};
+}
+
+}  // namespace
+
+Task<Result<Slot>> seal_worker(Sealer sealer, WorkerId victim, Slot known) {
+  Patience patience(sealer.executor);
+  for (;;) {
+    Result<void> step;
+    auto head = co_await read_head(sealer.store, victim);
+    if (!head) {
+      step = std::unexpected(std::move(head.error()));
+    } else if (const auto* sealed = std::get_if<Sealed>(&head->value.state)) {
+      co_return sealed->at;
+    } else if (std::holds_alternative<Active>(head->value.state)) {
+      step = co_await advance_head(sealer, std::move(*head), Sealing{});
+    } else {
+      const auto slot = co_await find_seal(sealer, victim, std::max(head->value.trim, known));
+      if (!slot) co_return slot;
+      step = co_await advance_head(sealer, std::move(*head), Sealed{*slot});
+    }
+    if (!step && !co_await patience.again(step.error().kind)) co_return std::unexpected(std::move(step.error()));
+  }
+}
+
+}  // namespace zef::ledger

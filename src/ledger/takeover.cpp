@@ -1,0 +1,208 @@
+// Who may own a shard. An entry of the map changes its owner only by compare-and-set of the version in which it was
+// read (take_group), and only when the owner that it names has been sealed before (seal_worker), so all records that
+// owner ever acknowledged lie in [from, k) of its log, which the new lineage covers. A worker that finds its own head
+// not Active at the end of its takeover has been sealed by somebody and must not serve (begin_worker); if it is sealed
+// later, its log fences it. Every object written here names its writer: WorkerIds are never used again, so "owner = me"
+// in an entry says that one of my writes happened, whatever its answer was.
+#include "ledger/takeover.h"
+
+#include <fmt/core.h>
+
+#include <map>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "ledger/objects.h"
+#include "ledger/read_ahead.h"
+#include "ledger/seal.h"
+
+namespace zef::ledger {
+namespace {
+
+constexpr std::size_t reads_in_flight = 16;
+
+struct Takeover {
+  Sealer sealer;
+  WorkerIdentity self;
+  std::map<WorkerId, Slot> sealed;  // by now: worker and its k
+  std::size_t shards_assigned = 0;
+};
+
+Task<Result<void>> put_head(Takeover& takeover) {
+  const WorkerIdentity& self = takeover.self;
+  const std::string key = head_key(self.id);
+  WorkerHead head{1, self.id, self.name, self.client_address, self.internal_address, Active{}, 0, {}};
+  head.nonce = random_id<decltype(head.nonce)>(takeover.sealer.rng);
+  const store::Content bytes = store::content(codec::encode(head));
+  Patience patience(takeover.sealer.executor);
+  for (;;) {
+    auto put = co_await takeover.sealer.store.put_if_absent(key, bytes);
+    if (put && std::holds_alternative<store::Created>(*put)) co_return Result<void>{};
+    Error trouble{ErrorKind::unavailable, key + ": exists, but cannot be read"};
+    if (!put) trouble = store_error(key, std::move(put.error())).error();
+    if (put) {
+      auto found = co_await takeover.sealer.store.get(key);
+      if (!found) trouble = store_error(key, std::move(found.error())).error();
+      if (found && *found && (*found)->bytes == *bytes) co_return Result<void>{};
+      if (found && *found) {
+        const auto other = decode_head(self.id, (*found)->bytes);
+        if (other && !std::holds_alternative<Active>(other->state))
+          co_return fail(ErrorKind::fenced, "this worker was sealed by another process while it started");
+        co_return fail(ErrorKind::refused, fmt::format("{}: this worker id was used before", key));
+      }
+    }
+    if (!co_await patience.again(trouble.kind)) co_return std::unexpected(std::move(trouble));
+  }
+}
+
+Task<Result<Versioned<ShardGroup>>> read_group_patiently(Takeover& takeover, std::size_t group) {
+  Patience patience(takeover.sealer.executor);
+  for (;;) {
+    auto got = co_await read_group(takeover.sealer.store, group);
+    if (got || !co_await patience.again(got.error().kind)) co_return got;
+  }
+}
+
+// Reads the map and seals every worker that owns a shard assigned to our name.
+Task<Result<void>> seal_predecessors(Takeover& takeover) {
+  ReadAhead groups(
+      *takeover.sealer.executor, takeover.sealer.store, [](std::uint64_t group) { return group_key(group); }, 0,
+      group_count, reads_in_flight);
+  for (std::size_t group = 0; group < group_count; ++group) {
+    const auto got = co_await groups.next();
+    Result<ShardGroup> decoded;
+    if (got && *got) {
+      decoded = decode_group(group, (*got)->bytes);
+    } else if (auto again = co_await read_group_patiently(takeover, group); again) {
+      decoded = std::move(again->value);
+    } else {
+      decoded = std::unexpected(std::move(again.error()));
+    }
+    if (!decoded) co_return std::unexpected(std::move(decoded.error()));
+    for (const ShardEntry& entry : decoded->entries) {
+      if (entry.assigned_to != takeover.self.name) continue;
+      ++takeover.shards_assigned;
+      if (entry.owner != WorkerId{} && entry.owner != takeover.self.id) takeover.sealed.emplace(entry.owner, 0);
+    }
+  }
+  for (auto& [predecessor, slot] : takeover.sealed) {
+    const auto at = co_await seal_worker(takeover.sealer, predecessor);
+    if (!at) co_return std::unexpected(at.error());
+    slot = *at;
+    log::info("ledger", "worker {} takes over from worker {}, sealed at slot {}", takeover.self.id.hex(),
+              predecessor.hex(), slot);
+  }
+  co_return Result<void>{};
+}
+
+// The entry as its next owner writes it. Its present owner is sealed at slot k, or there is none.
+void take_entry(ShardEntry& entry, const WorkerId& self, Slot k, Rng& rng) {
+  if (entry.owner != WorkerId{}) {
+    LineageEntry& open = entry.lineage.back();
+    ZEF_CHECK(open.worker == entry.owner && !open.to);  // decode_group has checked it
+    open.to = k;
+    if (open.from >= k) entry.lineage.pop_back();  // its owner wrote nothing
+  }
+  entry.owner = self;
+  ++entry.epoch;
+  entry.nonce = random_id<decltype(entry.nonce)>(rng);
+  entry.lineage.push_back({self, entry.epoch, 0, std::nullopt});
+}
+
+// The owner of an entry is a worker that it was not when we read the map: a process of our own name starts at the same
+// moment. The one with the greater id stands back, so that two do not seal each other.
+Task<Result<void>> meet_sibling(Takeover& takeover, WorkerId sibling) {
+  if (sibling < takeover.self.id)
+    co_return fail(ErrorKind::refused,
+                   fmt::format("another process of worker slot {} starts at this moment (worker {}); "
+                               "this one stands back. Start only one, or start again",
+                               takeover.self.name, sibling.hex()));
+  const auto at = co_await seal_worker(takeover.sealer, sibling);
+  if (!at) co_return std::unexpected(at.error());
+  takeover.sealed.emplace(sibling, *at);
+  co_return Result<void>{};
+}
+
+// Makes this worker the owner of all its shards in a group, by one compare-and-set; returns the group as it stands
+// then.
+Task<Result<ShardGroup>> take_group(Takeover& takeover, std::size_t group) {
+  Patience patience(takeover.sealer.executor);
+  for (;;) {
+    auto got = co_await read_group_patiently(takeover, group);
+    if (!got) co_return std::unexpected(std::move(got.error()));
+    ShardGroup next = got->value;
+    std::optional<WorkerId> sibling;
+    bool changed = false;
+    for (ShardEntry& entry : next.entries) {
+      if (entry.assigned_to != takeover.self.name || entry.owner == takeover.self.id) continue;
+      const auto sealed = takeover.sealed.find(entry.owner);
+      if (entry.owner != WorkerId{} && sealed == takeover.sealed.end()) {
+        sibling = entry.owner;
+        break;
+      }
+      take_entry(entry, takeover.self.id, sealed == takeover.sealed.end() ? 0 : sealed->second, takeover.sealer.rng);
+      changed = true;
+    }
+    if (sibling) {
+      if (auto met = co_await meet_sibling(takeover, *sibling); !met) co_return std::unexpected(std::move(met.error()));
+      continue;
+    }
+    if (!changed) co_return next;
+    next.nonce = random_id<decltype(next.nonce)>(takeover.sealer.rng);
+    auto put = co_await takeover.sealer.store.put_if_match(group_key(group), store::content(codec::encode(next)),
+                                                           std::move(got->tag));
+    if (put && std::holds_alternative<store::Updated>(*put)) co_return next;
+    // Mismatch: others have changed their entries, or ours. No answer: it may have happened. Either way the entries
+    // tell.
+    if (!put) {
+      auto trouble = store_error(group_key(group), std::move(put.error()));
+      if (!co_await patience.again(trouble.error().kind)) co_return trouble;
+    }
+  }
+}
+
+Task<Result<void>> check_own_head(Takeover& takeover) {
+  Patience patience(takeover.sealer.executor);
+  for (;;) {
+    auto head = co_await read_head(takeover.sealer.store, takeover.self.id);
+    if (head && std::holds_alternative<Active>(head->value.state)) co_return Result<void>{};
+    if (head) co_return fail(ErrorKind::fenced, "this worker was sealed by another process while it started");
+    if (!co_await patience.again(head.error().kind)) co_return std::unexpected(std::move(head.error()));
+  }
+}
+
+}  // namespace
+
+Task<Result<std::vector<OwnedShard>>> begin_worker(Executor& executor, store::ObjectStore& store, Rng& rng,
+                                                   WorkerIdentity self) {
+  Takeover takeover{{&executor, store, rng, self.id}, self, {}, 0};
+  // The head comes first: nobody may be named in the map who cannot be sealed.
+  if (auto done = co_await put_head(takeover); !done) co_return std::unexpected(std::move(done.error()));
+  if (auto done = co_await seal_predecessors(takeover); !done) co_return std::unexpected(std::move(done.error()));
+  if (takeover.shards_assigned == 0)
+    co_return fail(ErrorKind::refused,
+                   fmt::format("no shard is assigned to worker slot {}: name one that the store was "
+                               "initialised with",
+                               self.name));
+  std::vector<OwnedShard> owned;
+  for (std::size_t group = 0; group < group_count; ++group) {
+    auto taken = co_await take_group(takeover, group);
+    if (!taken) co_return std::unexpected(std::move(taken.error()));
+    for (std::size_t i = 0; i < taken->entries.size(); ++i) {
+      if (taken->entries[i].owner != self.id) continue;
+      const auto shard = static_cast<std::uint16_t>(group * taken->entries.size() + i);
+      owned.push_back({protocol::ShardId(shard), std::move(taken->entries[i])});
+    }
+  }
+  if (auto done = co_await check_own_head(takeover); !done) co_return std::unexpected(std::move(done.error()));
+  co_return owned;
+}
+
+Task<Result<void>> seal_self(store::ObjectStore& store, Rng& rng, WorkerIdentity self, Slot search_from) {
+  const auto at = co_await seal_worker({nullptr, store, rng, self.id}, self.id, search_from);
+  if (!at) co_return std::unexpected(at.error());
+  co_return Result<void>{};
+}
+
+}  // namespace zef::ledger
