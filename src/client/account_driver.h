@@ -17,15 +17,23 @@ namespace zef::client {
 
 struct ChainState {
   Uid account;
+  PublicKey owner;
   SequenceNumber next;
   Hash head;
-  // What is known to be there at least: of a quorum, less what was spent since. A refresh raises it.
+  // What is known to be there at least: proven by more than f weight, less what was spent since. A refresh raises it.
   Balance balance = 0;
   bool closed = false;
+  // Compared with the network at least once: a key that comes from elsewhere may have signed already.
+  bool synced = false;
   friend bool operator==(const ChainState&, const ChainState&) = default;
 };
-// A genesis account before its first operation.
-[[nodiscard]] ChainState genesis_chain(const Genesis& genesis, const Network& network, std::uint64_t index);
+// A genesis account before its first operation; `synced` only if nobody can have used its key yet.
+[[nodiscard]] ChainState genesis_chain(const Genesis& genesis, const Network& network, std::uint64_t index,
+                                       bool synced = false);
+// The chain after this request.
+[[nodiscard]] ChainState chain_after(const Network& network, ChainState chain, const Request& request);
+// Amounts, funding and fee.
+[[nodiscard]] Balance cost_of(const Network& network, const Request& request);
 
 // Where orders and certificates survive a crash. What a task saved is durable when it returns; what it did not save
 // has not happened.
@@ -35,17 +43,17 @@ class AccountStorage {
   // Fails (refused) if another request of this account was saved for the same number.
   virtual Task<Result<void>> save_order(RequestOrder order) = 0;
   // The pending order was certified; the chain is `after` from now on (whether or not it was executed anywhere).
-  virtual Task<Result<void>> save_certified(Certificate certificate, ChainState after) = 0;
+  virtual Task<Result<void>> save_certified(Proof proof, SequenceNumber at, ChainState after) = 0;
   // A quorum has executed it.
   virtual Task<Result<void>> save_executed(Uid account, SequenceNumber at) = 0;
-  // The chain as the network has it: the pending order, if it is below `chain.next`, can never be certified.
+  // The chain as the network has it. A pending order below `chain.next` can never be certified (I1) and is over.
   virtual Task<Result<void>> save_chain(ChainState chain) = 0;
 };
 
 // An operation that a quorum has executed.
 struct Completed {
   Request request;
-  Certificate certificate;
+  Proof proof;  // with its certificate
   Amount fee;
   std::vector<ValidatorIndex> acknowledged;
 };
@@ -56,30 +64,30 @@ class AccountDriver {
   AccountDriver(QuorumDriver& quorum, ChainState chain, crypto::SigningKey key, AccountStorage* storage = nullptr);
   AccountDriver(const AccountDriver&) = delete;
   AccountDriver& operator=(const AccountDriver&) = delete;
-  ~AccountDriver();
 
   [[nodiscard]] const Uid& uid() const { return chain_.account; }
   [[nodiscard]] const ChainState& chain() const { return chain_; }
   [[nodiscard]] const PublicKey& public_key() const { return key_.public_key(); }
+  [[nodiscard]] bool owned() const { return chain_.owner == key_.public_key(); }
+  // Sent, and not known to be executed by a quorum.
   [[nodiscard]] const std::optional<RequestOrder>& pending() const { return pending_; }
-  // The number that the next operation will have, once what is pending is finished: an account opened by it is
-  // uid().child(that). Right only while this driver is not running an operation.
-  [[nodiscard]] SequenceNumber next_number() const;
+  [[nodiscard]] bool busy() const { return busy_; }
 
-  // After a crash: what was saved and is not known to be executed.
-  void restore(RequestOrder pending, std::optional<Certificate> certificate);
-  // The key to sign with from the next request on (after a ChangeOwner to it).
-  void set_key(crypto::SigningKey key);
+  // After a crash: what was saved and is not known to be executed, with its certificate if that was saved (the chain
+  // given to the constructor is then the one after it), and the key that it hands the account to, if that is known.
+  void restore(RequestOrder pending, std::optional<Proof> proof, std::optional<crypto::SigningKey> next_key);
 
   // Signs, saves, gets the certificate, has it executed by a quorum. Concurrent calls run one after the other.
   [[nodiscard]] Task<Outcome<Completed>> run(Operation operation);
   [[nodiscard]] Task<Outcome<Completed>> transfer(std::vector<Payment> payments);
-  // Opens an account owned by `owner`: its UID depends on the number at which the request runs.
+  // Opens an account owned by `owner`; its UID stands in the result's request.
   [[nodiscard]] Task<Outcome<Completed>> open(PublicKey owner, Amount funding);
-  // Makes the new key sign from then on. The caller keeps the new key safe *before* calling.
+  // Hands the account to a new key that signs from then on. The caller keeps the new key safe *before* calling.
   [[nodiscard]] Task<Outcome<Completed>> rotate(crypto::SigningKey new_key);
+  // Refuses (invalid) if a quorum shows a balance that would be destroyed, unless told so.
+  [[nodiscard]] Task<Outcome<Completed>> close(bool burn_balance);
   // As run, but the certificate is not executed: whoever gets it may do that (or the next run does).
-  [[nodiscard]] Task<Outcome<Certificate>> certify(Operation operation);
+  [[nodiscard]] Task<Outcome<Proof>> certify(Operation operation);
   // Finishes what is pending; nothing is no failure.
   [[nodiscard]] Task<Outcome<void>> finish_pending();
   // Asks the validators how the account stands and adopts it.
@@ -88,24 +96,28 @@ class AccountDriver {
  private:
   class Turn;
   Task<Turn> take_turn();
-  Task<Outcome<Completed>> run_in_turn(Operation operation);
-  Task<Outcome<void>> certify_in_turn(Operation operation);
+  void end_turn();
+  // All below: inside of a turn.
+  Task<Outcome<void>> prepare();  // finishes what is pending; compares with the network if that was never done
+  Task<Outcome<Completed>> run_prepared(Operation operation);
   Task<Outcome<void>> sign_and_save(Operation operation);
   Task<Outcome<void>> certify_pending();
-  Task<Outcome<void>> settle_pending(Failure why);
+  Task<Outcome<void>> settle_refused(Failure why);
   Task<Outcome<ExecutionSummary>> execute_pending();
-  Task<Outcome<AccountSummary>> refresh_in_turn();
-  Task<Outcome<void>> check_affordable(Amount needed);
-  void adopt_certified(const Request& request);
+  Task<Outcome<AccountSummary>> adopt_network();
+  Task<Outcome<void>> adopt_certified(Proof proof);
+  Task<Outcome<void>> check_against_rules(Request request);
+  [[nodiscard]] Request make_request(Operation operation) const;
 
   QuorumDriver& quorum_;
   ChainState chain_;
   crypto::SigningKey key_;
+  std::optional<crypto::SigningKey> next_key_;
   AccountStorage* storage_;
   std::optional<RequestOrder> pending_;
-  std::optional<Certificate> certificate_;  // of pending_
+  std::optional<Proof> proof_;  // of pending_; the chain is the one after it
   bool busy_ = false;
-  std::deque<std::move_only_function<void(bool)>> waiting_;
+  std::deque<std::weak_ptr<Event>> waiting_;
 };
 
 }  // namespace zef::client

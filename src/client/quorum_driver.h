@@ -29,6 +29,7 @@ struct DriverOptions {
   Duration retry_delay_min = std::chrono::milliseconds(20);  // doubles
   Duration retry_delay_max = std::chrono::seconds(1);
   Duration effect_time_max = std::chrono::seconds(5);       // for an effect to travel inside a validator brought up
+  Duration credit_time_max = std::chrono::seconds(1);       // for a credit that some validators have already
   Duration background_time_max = std::chrono::seconds(60);  // since the last success with that validator
   std::size_t background_accounts_max = 65536;              // per validator
   std::size_t background_tasks_max = 8;                     // per validator
@@ -66,6 +67,9 @@ struct AccountSummary {
   // The highest balance that a quorum of the committee has at least: validators that did not answer, or do not know the
   // account, count as lowest. {3,4,4,4} -> 4, {0,3,4,4} -> 3, {0,3,4} of three -> 0; nothing without a quorum.
   Balance balance = 0;
+  // The highest balance that validators of more than f weight have at least: one of them is honest, so certified
+  // requests put it there, and whoever lags can be brought up to date.
+  Balance proven_balance = 0;
   std::optional<Hash> pending;                                   // a request that more than f weight voted on at `next`
   std::vector<std::pair<ValidatorIndex, AccountState>> answers;  // all that were valid
 };

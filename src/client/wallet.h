@@ -101,7 +101,7 @@ class Wallet {
   // ---- operations (network, unlocked) ----
   [[nodiscard]] Task<Outcome<Completed>> transfer(Uid from, std::vector<Payment> payments);
   // As transfer, but the certificate is not executed: the recipient may (receive()).
-  [[nodiscard]] Task<Outcome<Certificate>> transfer_unconfirmed(Uid from, std::vector<Payment> payments);
+  [[nodiscard]] Task<Outcome<Proof>> transfer_unconfirmed(Uid from, std::vector<Payment> payments);
   // A child account with a fresh key of this wallet (or the owner given).
   [[nodiscard]] Task<Outcome<Opened>> open_account(Uid from, Amount funding, std::string label = {},
                                                    std::optional<PublicKey> owner = std::nullopt);
