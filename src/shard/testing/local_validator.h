@@ -1,0 +1,80 @@
+// The shards of one validator in one process, without signatures, worker or log: for tests, benchmarks and fuzzers of
+// this and higher rooms. What is executed is certified by made-up signatures that the caches of verified roots are told
+// of, so a step costs microseconds.
+//
+// After every step the supply must be exact (I4); a test that breaks it ends at once.
+#pragma once
+
+#include <map>
+#include <set>
+#include <span>
+
+#include "protocol/testing/fixture.h"
+#include "shard/shard.h"
+
+namespace zef::shard::testing {
+
+using protocol::testing::TestNetwork;
+
+// Makes what verification gives to a shard out of requests alone.
+class Certifier {
+ public:
+  explicit Certifier(const TestNetwork& net);
+
+  [[nodiscard]] VerifiedOrder order(const Request& request, const PublicKey& owner);
+  // Consecutive requests of one account, all vouched for by a quorum's certificate of the last.
+  [[nodiscard]] Proof proof(std::span<const Request> requests) const;
+  [[nodiscard]] VerifiedProof verified(const Proof& proof);
+
+ private:
+  const TestNetwork* net_;
+  RootCaches caches_;
+};
+
+class LocalValidator {
+ public:
+  explicit LocalValidator(const TestNetwork& net);  // must outlive the validator
+
+  [[nodiscard]] const TestNetwork& net() const { return *net_; }
+  [[nodiscard]] Certifier& certifier() { return certifier_; }
+  [[nodiscard]] Shard& shard(ShardId id);
+  [[nodiscard]] Shard& shard_with(const Uid& account) { return shard(shard_of(account)); }
+  [[nodiscard]] std::optional<AccountState> account(const Uid& uid) { return shard_with(uid).account(uid); }
+  [[nodiscard]] std::vector<ShardId> shards() const;
+
+  // Rules R: look_up, then handle, as a worker does; both must say the same where both speak.
+  Outcome order(const Request& request, const PublicKey& owner);
+  // Rules C: look_up, then execute.
+  Outcome execute(std::span<const Request> requests);
+  Outcome execute(const Request& request) { return execute(std::span(&request, 1)); }
+
+  // At most `limit` effects that wait for that destination, from that index on. They stay until acknowledged.
+  [[nodiscard]] EffectBatch batch(ShardId source, ShardId destination, std::uint64_t from, std::size_t limit);
+  Ruled<Outcome> receive(const EffectBatch& batch);
+  Outcome acknowledge(ShardId source, ShardId destination, std::uint64_t up_to);
+  // The next effects, delivered; their acknowledgement may get lost.
+  void deliver(ShardId source, ShardId destination, std::size_t limit, bool acknowledged = true);
+  void deliver_all();
+  // Fee totals too: afterwards nothing is under way.
+  void settle();
+  void queue_fee_totals();
+
+  [[nodiscard]] Totals totals() const;
+  [[nodiscard]] const std::vector<std::pair<ShardId, Bytes>>& log() const { return log_; }  // encoded records
+  [[nodiscard]] std::map<ShardId, Hash> digests() const;
+  // Of new shards after a replay of the whole log; they must take every record.
+  [[nodiscard]] std::map<ShardId, Hash> replayed_digests() const;
+  // What I3 compares: every account's digest.
+  [[nodiscard]] std::map<Uid, Hash> account_digests() const;
+
+ private:
+  Outcome took(ShardId shard, Outcome outcome);
+
+  const TestNetwork* net_;
+  Certifier certifier_;
+  std::vector<std::vector<std::uint64_t>> genesis_;
+  std::map<ShardId, Shard> shards_;
+  std::vector<std::pair<ShardId, Bytes>> log_;
+};
+
+}  // namespace zef::shard::testing

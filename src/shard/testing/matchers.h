@@ -1,0 +1,39 @@
+// Short questions to an Outcome, for assertions.
+#pragma once
+
+#include "shard/shard.h"
+
+namespace zef::shard::testing {
+
+// The refusal of that kind, or nullptr.
+template <class T>
+const T* refusal(const Outcome& outcome) {
+  const auto* refused = std::get_if<Refusal>(&outcome.answer);
+  return refused ? std::get_if<T>(refused) : nullptr;
+}
+inline bool refused(const Outcome& outcome, const Refusal& expected) {
+  const auto* refusal = std::get_if<Refusal>(&outcome.answer);
+  return refusal != nullptr && *refusal == expected && outcome.records.empty();
+}
+// A new vote, with its record.
+inline bool voted(const Outcome& outcome) {
+  return std::holds_alternative<VoteToSign>(outcome.answer) && outcome.records.size() == 1 &&
+         std::holds_alternative<VoteMade>(outcome.records[0]);
+}
+// Something new was executed, with its record.
+inline bool executed(const Outcome& outcome) {
+  return std::holds_alternative<AccountState>(outcome.answer) && outcome.records.size() == 1 &&
+         std::holds_alternative<Executed>(outcome.records[0]);
+}
+// All of it had been executed before.
+inline bool already_done(const Outcome& outcome) {
+  return std::holds_alternative<AccountState>(outcome.answer) && outcome.records.empty();
+}
+// C5: evidence was kept.
+inline bool conflict(const Outcome& outcome, SequenceNumber at) {
+  const auto* conflicting = refusal<ConflictingCertificate>(outcome);
+  return conflicting != nullptr && conflicting->sequence_number == at && outcome.records.size() == 1 &&
+         std::holds_alternative<ConflictSeen>(outcome.records[0]);
+}
+
+}  // namespace zef::shard::testing
