@@ -79,3 +79,6 @@ struct EffectBatch {
 };
 
 }  // namespace zef::shard
+
+ZEF_CODEC_DECLARE(zef::shard::Record);
+ZEF_CODEC_DECLARE(zef::shard::EffectBatch);
