@@ -324,3 +324,13 @@ template <class T>
 }
 
 }  // namespace zef::codec
+
+// Compiles the codec of a large type once, in one .cpp, instead of in every file that uses it: ZEF_CODEC_DECLARE at the
+// end of the header that defines the type, ZEF_CODEC_DEFINE in a codec_instances.cpp of its room. Both at global scope.
+#define ZEF_CODEC_INSTANCE(linkage, ...)                                                         \
+  linkage template void zef::codec::write<__VA_ARGS__>(zef::codec::Writer&, const __VA_ARGS__&); \
+  linkage template __VA_ARGS__ zef::codec::read<__VA_ARGS__>(zef::codec::Reader&);               \
+  linkage template zef::Bytes zef::codec::encode<__VA_ARGS__>(const __VA_ARGS__&);               \
+  linkage template std::expected<__VA_ARGS__, zef::codec::DecodeError> zef::codec::decode<__VA_ARGS__>(zef::ByteView)
+#define ZEF_CODEC_DECLARE(...) ZEF_CODEC_INSTANCE(extern, __VA_ARGS__)
+#define ZEF_CODEC_DEFINE(...) ZEF_CODEC_INSTANCE(, __VA_ARGS__)

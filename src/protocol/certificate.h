@@ -109,3 +109,10 @@ struct RequestOrder {
 };
 
 }  // namespace zef::protocol
+
+ZEF_CODEC_DECLARE(zef::protocol::Request);
+ZEF_CODEC_DECLARE(zef::protocol::Value);
+ZEF_CODEC_DECLARE(zef::protocol::Vote);
+ZEF_CODEC_DECLARE(zef::protocol::Certificate);
+ZEF_CODEC_DECLARE(zef::protocol::Proof);
+ZEF_CODEC_DECLARE(zef::protocol::RequestOrder);

@@ -57,3 +57,5 @@ using Effect = std::variant<Credit, Open, Start, FeeTotal>;
 [[nodiscard]] Balance amount_burned(const Request& request);
 
 }  // namespace zef::protocol
+
+ZEF_CODEC_DECLARE(zef::protocol::Effect);

@@ -86,3 +86,5 @@ struct Network {
 };
 
 }  // namespace zef::protocol
+
+ZEF_CODEC_DECLARE(zef::protocol::Genesis);

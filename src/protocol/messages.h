@@ -167,3 +167,8 @@ struct Refused {
 using Answer = std::variant<Refused, Voted, SignedAccountState, ExecutedPage, ReceivedPage, NetworkInfo, Totals>;
 
 }  // namespace zef::protocol
+
+ZEF_CODEC_DECLARE(zef::protocol::Refusal);
+ZEF_CODEC_DECLARE(zef::protocol::AccountState);
+ZEF_CODEC_DECLARE(zef::protocol::Query);
+ZEF_CODEC_DECLARE(zef::protocol::Answer);

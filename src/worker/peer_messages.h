@@ -40,3 +40,6 @@ struct DeliveryResults {
 };
 
 }  // namespace zef::worker
+
+ZEF_CODEC_DECLARE(zef::worker::DeliverEffects);
+ZEF_CODEC_DECLARE(zef::worker::DeliveryResults);
