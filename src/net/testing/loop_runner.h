@@ -15,7 +15,7 @@ namespace zef::net::testing {
 
 // False if it did not hold in time.
 template <class Predicate>
-[[nodiscard]] bool turn_until(Loop& loop, Predicate holds, Duration time_max = std::chrono::seconds(20)) {
+[[nodiscard]] bool turn_until(Loop& loop, Predicate holds, Duration time_max = std::chrono::seconds(60)) {
   const MonotonicTime end = loop.now() + time_max;
   while (!holds()) {
     const Duration left = end - loop.now();
