@@ -22,9 +22,9 @@ constexpr std::uint8_t as_it_is = 0;
 constexpr std::uint8_t zstd = 1;
 constexpr std::size_t header_crc_at = slot_header_size - 4;
 
-// Signatures and hashes do not shrink, so trying costs more than it saves on small segments; a higher level gains
-// little on records and costs several times as much.
-constexpr std::size_t compress_from = 512;
+// Small segments are not worth the compressor's start-up (some 5 us); a higher level gains little on records, which are
+// mostly signatures and hashes, and costs several times as much.
+constexpr std::size_t compress_from = 4096;
 constexpr int zstd_level = 1;
 
 struct Header {

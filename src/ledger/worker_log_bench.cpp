@@ -16,11 +16,12 @@ void turn(benchmark::State& state) {
   auto memory = std::make_shared<store::MemoryState>();
   const auto store = store::make_memory_store(executor, memory);
   WorkerLog log(executor, *store, WorkerId{}, {});
-  Bytes body(700);
-  testing::SeededRng(1).fill(body);
+  testing::SeededRng rng(1);
+  std::vector<Bytes> bodies(static_cast<std::size_t>(state.range(0)), Bytes(700));
+  for (Bytes& body : bodies) rng.fill(body);  // the worst case: nothing to compress
   Slot deleted = 0;
   for (auto _ : state) {
-    for (std::int64_t i = 0; i < state.range(0); ++i) log.append({protocol::ShardId(1), 1, body});
+    for (const Bytes& body : bodies) log.append({protocol::ShardId(1), 1, body});
     executor.run_until_idle();
     for (; deleted < log.slots_confirmed(); ++deleted) (void)memory->del(slot_key(WorkerId{}, deleted));
   }
