@@ -56,7 +56,8 @@ class AccountDriver::Turn {
   AccountDriver* driver_;
 };
 
-AccountDriver::AccountDriver(QuorumDriver& quorum, ChainState chain, crypto::SigningKey key, AccountStorage* storage)
+AccountDriver::AccountDriver(QuorumDriver& quorum, ChainState chain, std::optional<crypto::SigningKey> key,
+                             AccountStorage* storage)
     : quorum_(quorum), chain_(std::move(chain)), key_(std::move(key)), storage_(storage) {}
 
 Task<AccountDriver::Turn> AccountDriver::take_turn() {
@@ -201,6 +202,8 @@ Task<Outcome<Completed>> AccountDriver::run_prepared(Operation operation) {
 // is refused would block the account.
 Task<Outcome<void>> AccountDriver::check_against_rules(Request request) {
   if (chain_.closed) co_return failed(FailureKind::closed, fmt::format("account {} is closed", uid().text()));
+  if (!key_)
+    co_return failed(FailureKind::invalid, fmt::format("there is no key here to sign for account {}", uid().text()));
   if (!owned())
     co_return failed(FailureKind::not_owner,
                      fmt::format("account {} belongs to another key now; this one cannot sign for it", uid().text()));
@@ -233,8 +236,8 @@ Task<Outcome<void>> AccountDriver::sign_and_save(Operation operation) {
   if (auto allowed = co_await check_against_rules(request); !allowed) co_return allowed;
   const NetworkId& network = quorum_.network().id;
   const std::array<Hash, 1> leaves{signing_leaf(network, request)};
-  auto signatures = crypto::sign_batch(key_, leaves, batch_root_prefix(network));
-  RequestOrder order{request, key_.public_key(), std::move(signatures.front()), std::nullopt};
+  auto signatures = crypto::sign_batch(*key_, leaves, batch_root_prefix(network));
+  RequestOrder order{request, key_->public_key(), std::move(signatures.front()), std::nullopt};
   // On disk before it is sent: an honest owner never signs two requests for one number.
   if (storage_) {
     auto saved = co_await storage_->save_order(order);

@@ -60,15 +60,16 @@ struct Completed {
 
 class AccountDriver {
  public:
-  // `storage` may be null: nothing survives.
-  AccountDriver(QuorumDriver& quorum, ChainState chain, crypto::SigningKey key, AccountStorage* storage = nullptr);
+  // `storage` may be null: nothing survives. Without a key it can finish what was signed before, and nothing else.
+  AccountDriver(QuorumDriver& quorum, ChainState chain, std::optional<crypto::SigningKey> key,
+                AccountStorage* storage = nullptr);
   AccountDriver(const AccountDriver&) = delete;
   AccountDriver& operator=(const AccountDriver&) = delete;
 
   [[nodiscard]] const Uid& uid() const { return chain_.account; }
   [[nodiscard]] const ChainState& chain() const { return chain_; }
-  [[nodiscard]] const PublicKey& public_key() const { return key_.public_key(); }
-  [[nodiscard]] bool owned() const { return chain_.owner == key_.public_key(); }
+  [[nodiscard]] bool has_key() const { return key_.has_value(); }
+  [[nodiscard]] bool owned() const { return key_ && chain_.owner == key_->public_key(); }
   // Sent, and not known to be executed by a quorum.
   [[nodiscard]] const std::optional<RequestOrder>& pending() const { return pending_; }
   [[nodiscard]] bool busy() const { return busy_; }
@@ -111,7 +112,7 @@ class AccountDriver {
 
   QuorumDriver& quorum_;
   ChainState chain_;
-  crypto::SigningKey key_;
+  std::optional<crypto::SigningKey> key_;
   std::optional<crypto::SigningKey> next_key_;
   AccountStorage* storage_;
   std::optional<RequestOrder> pending_;

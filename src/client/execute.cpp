@@ -168,7 +168,9 @@ Task<void> QuorumDriver::Impl::work_in_background(std::size_t validator) {
     const Uid account = waiting.order.front();
     waiting.order.pop_front();
     std::shared_ptr<const Proof> proof = std::move(waiting.proofs.extract(account).mapped());
+    ++waiting.in_work;
     const Brought brought = co_await deliver(*validators[validator], proof, executor.now() + options.answer_time_max);
+    --behind[validator].in_work;
     if (brought == Brought::done || brought == Brought::already) {
       ++counters.background_done;
       behind[validator].last_success = executor.now();

@@ -62,7 +62,7 @@ Task<Outcome<std::size_t>> QuorumDriver::bring_up_to_date(Uid account) {
 Task<bool> QuorumDriver::finish_background(Duration limit) { return impl_->finish_background(limit); }
 std::size_t QuorumDriver::background_accounts() const {
   std::size_t count = 0;
-  for (const auto& waiting : impl_->behind) count += waiting.proofs.size();
+  for (const auto& waiting : impl_->behind) count += waiting.proofs.size() + waiting.in_work;
   return count;
 }
 

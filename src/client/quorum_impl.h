@@ -112,6 +112,7 @@ struct QuorumDriver::Impl {
     std::unordered_map<Uid, std::shared_ptr<const Proof>> proofs;
     std::deque<Uid> order;
     std::size_t tasks = 0;
+    std::size_t in_work = 0;  // taken out of `proofs` by a task for the moment
     MonotonicTime last_success;
   };
   std::vector<Behind> behind;
