@@ -1,0 +1,14 @@
+// Messages of the internal port: decoding and encoding again gives the same bytes, and nothing crashes.
+#include <algorithm>
+#include <cstdlib>
+
+#include "worker/peer_messages.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const zef::ByteView bytes(data, size);
+  if (const auto effects = zef::codec::decode<zef::worker::DeliverEffects>(bytes))
+    if (!std::ranges::equal(zef::codec::encode(*effects), bytes)) std::abort();
+  if (const auto results = zef::codec::decode<zef::worker::DeliveryResults>(bytes))
+    if (!std::ranges::equal(zef::codec::encode(*results), bytes)) std::abort();
+  return 0;
+}
