@@ -18,6 +18,8 @@ struct Database::Cache {
   }
 };
 
+Database::Database(std::filesystem::path path) : path_(std::move(path)) {}
+
 Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& path) {
   std::unique_ptr<Database> database(new Database(path));
   const int code =

@@ -72,7 +72,7 @@ class Database {
 
  private:
   friend class Statement;
-  explicit Database(std::filesystem::path path) : path_(std::move(path)) {}
+  explicit Database(std::filesystem::path path);
   struct Cache;
   std::filesystem::path path_;
   sqlite3* handle_ = nullptr;
