@@ -16,7 +16,7 @@ constexpr std::size_t transfers = 4096;
 
 // Transfers of one account to others, verified; and the account's shard.
 struct Prepared {
-  TestNetwork net{{.accounts = 64, .fees = test_fees}};
+  TestNetwork net{{.accounts = 64, .balance = 1'000'000'000'000, .fees = test_fees}};
   Certifier certifier{net};
   std::vector<std::vector<std::uint64_t>> genesis = genesis_by_shard(net.genesis());
   ShardId home = shard_of(net.uid(0));
