@@ -3,7 +3,7 @@
 //
 // The folder:
 //   net.json                 settings and format version; written last: a folder without it was never used
-//   genesis.json             (genesis.bcs with more than 50,000 accounts)
+//   genesis.json             (genesis.bcs with more than 10,000 accounts)
 //   network.json             where the balancers listen
 //   passphrase               0600, random: unlocks the validators' keys and the wallet
 //   wallet.sqlite            the keys of all genesis accounts; or

@@ -1,0 +1,447 @@
+#include "cli/local_network.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "base/log.h"
+#include "cli/child_process.h"
+#include "cli/command.h"
+#include "cli/network_folder.h"
+#include "codec/json.h"
+#include "ledger/shard_map.h"
+#include "net/system_rng.h"
+#include "store/open_store.h"
+#include "store/retrying_store.h"
+
+namespace zef::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration poll_period = 10ms;
+constexpr Duration start_time_max = 300s;  // replaying a long log takes its time
+constexpr Duration restart_delay_min = 100ms;
+constexpr Duration restart_delay_max = 5s;
+constexpr Duration stable_after = 10s;  // a process that lived for so long starts again with the shortest delay
+constexpr int first_start_tries = 3;
+
+// A process of a validator: what starts it, and how it is doing.
+struct Managed {
+  std::string name;
+  std::vector<std::string> arguments;
+  std::filesystem::path log;
+  std::optional<ChildProcess> child;
+  bool wanted = false;
+  bool ready = false;
+  bool dying = false;  // it was sent a signal that ends it
+  std::string address;
+  std::uint64_t launches = 0;
+  int failed_starts = 0;  // since it served last
+  std::optional<Error> failure;
+  MonotonicTime launched;
+  Duration delay = restart_delay_min;
+  TimerId restart = TimerId::none;
+  std::uint64_t dead_processor_us = 0;
+  std::uint64_t store_puts = 0;
+
+  [[nodiscard]] std::uint64_t processor_us() const { return dead_processor_us + (child ? child->processor_us() : 0); }
+  [[nodiscard]] ProcessView view() const {
+    return {.name = name,
+            .pid = child ? child->pid() : -1,
+            .address = address,
+            .restarts = launches > 0 ? launches - 1 : 0};
+  }
+};
+
+struct Validator {
+  std::string name;
+  bool up = false;
+  bool store_checked = false;
+  Managed balancer;
+  std::vector<Managed> workers;
+
+  template <class F>
+  void for_each(F f) {
+    f(balancer);
+    for (Managed& worker : workers) f(worker);
+  }
+};
+
+bool may_pass(ErrorKind kind) {
+  return kind == ErrorKind::io || kind == ErrorKind::unavailable || kind == ErrorKind::fenced;
+}
+
+std::string says(const ChildProcess::Ended& ended) {
+  if (ended.signal != 0) return fmt::format("was killed by signal {}", ended.signal);
+  return fmt::format("ended with status {}", ended.exit_status);
+}
+
+}  // namespace
+
+struct LocalNetwork::State {
+  State(net::Loop& l, NetworkFolder f) : loop(l), folder(std::move(f)), network(folder.genesis) {
+    for (std::size_t i = 0; i < folder.settings.validators; ++i) add_validator(i);
+    loop.on_signals({SIGCHLD}, [this, still = std::weak_ptr(alive)](int) {
+      if (!still.expired()) poll();
+    });
+  }
+  ~State() {
+    for (Validator& validator : validators)
+      validator.for_each([this](Managed& process) { loop.cancel(process.restart); });
+    loop.cancel(poll_timer);
+  }
+
+  net::Loop& loop;
+  NetworkFolder folder;
+  protocol::Network network;
+  std::vector<Validator> validators;
+  LocalNetworkNews news;
+  TimerId poll_timer = TimerId::none;
+  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
+
+  // ---- what is started ----
+
+  void add_validator(std::size_t index) {
+    Validator& validator = validators.emplace_back();
+    const LocalNetworkSettings& settings = folder.settings;
+    validator.name = folder.genesis.validators[index].name;
+    std::vector<std::string> common = {"--store", folder.store_url(index), "--store-threads",
+                                       std::to_string(settings.store_threads)};
+    if (!settings.sync_files) common.push_back("--unsafe-no-sync");
+
+    validator.balancer.name = "balancer";
+    validator.balancer.log = folder.log_path(index, "balancer");
+    validator.balancer.address = folder.endpoints.validators[index].address;
+    validator.balancer.arguments = {"balancer", "--listen", validator.balancer.address};
+    for (const std::string& word : common) validator.balancer.arguments.push_back(word);
+
+    for (std::size_t i = 0; i < settings.workers; ++i) {
+      Managed& worker = validator.workers.emplace_back();
+      worker.name = folder.worker_name(i);
+      worker.log = folder.log_path(index, worker.name);
+      worker.arguments = {"worker",
+                          "--name",
+                          worker.name,
+                          "--genesis",
+                          folder.genesis_path().string(),
+                          "--key",
+                          (folder.validator_path(index) / "key").string(),
+                          "--passphrase-file",
+                          folder.passphrase_path().string(),
+                          "--tls",
+                          (folder.validator_path(index) / "tls").string(),
+                          "--listen",
+                          "127.0.0.1:0",
+                          "--internal-listen",
+                          "127.0.0.1:0",
+                          "--fee-period-ms",
+                          std::to_string(settings.fee_period_ms),
+                          "--flush-delay-ms",
+                          std::to_string(settings.flush_delay_ms)};
+      for (const std::string& word : common) worker.arguments.push_back(word);
+    }
+  }
+
+  void launch(Managed& process) {
+    process.restart = TimerId::none;
+    process.ready = false;
+    process.dying = false;
+    process.launched = loop.now();
+    ++process.launches;
+    auto child = ChildProcess::spawn(process.arguments, process.log);
+    if (child) {
+      process.child.emplace(std::move(*child));
+      schedule_poll();
+      return;
+    }
+    process.failure = child.error();
+    ++process.failed_starts;
+    start_later(process);
+  }
+  void start_later(Managed& process) {
+    process.restart = loop.after(process.delay, [this, &process] { launch(process); });
+    process.delay = std::min(process.delay * 2, restart_delay_max);
+  }
+
+  // ---- what they do ----
+
+  void schedule_poll() {
+    if (poll_timer != TimerId::none) return;
+    poll_timer = loop.after(poll_period, [this] {
+      poll_timer = TimerId::none;
+      poll();
+    });
+  }
+
+  // Reads what children say and takes leave of those that have ended. Called at each SIGCHLD, and while any is
+  // starting.
+  void poll() {
+    bool starting = false;
+    for (Validator& validator : validators) {
+      validator.for_each([&](Managed& process) {
+        if (!process.child) return;
+        read_lines(process);
+        if (const auto ended = process.child->reap())
+          take_leave(validator, process, *ended);
+        else
+          starting |= !process.ready;
+      });
+    }
+    if (starting) schedule_poll();
+  }
+
+  static void read_lines(Managed& process) {
+    while (const auto line = process.child->take_line()) {
+      const auto json = codec::Json::parse(*line, nullptr, false);
+      if (!json.is_object()) continue;
+      if (json.value("ready", false)) {
+        process.ready = true;
+        process.failed_starts = 0;
+        process.address = json.value("client", process.address);
+      }
+      process.store_puts += json.value("store_puts", std::uint64_t{0});
+    }
+  }
+
+  void take_leave(Validator& validator, Managed& process, const ChildProcess::Ended& ended) {
+    read_lines(process);
+    process.dead_processor_us += ended.processor_us;
+    const bool was_ready = std::exchange(process.ready, false);
+    const std::string words = process.child->last_words();
+    process.child.reset();
+    if (!process.wanted) return;
+    if (!was_ready) {
+      ++process.failed_starts;
+      process.failure =
+          Error{kind_of_exit(ended.exit_status).value_or(ErrorKind::unavailable),
+                fmt::format("{}/{} {} before it served; its last words: {} (its log: {})", validator.name, process.name,
+                            says(ended), words.empty() ? "none" : words, process.log.string())};
+    }
+    if (loop.now() - process.launched >= stable_after) process.delay = restart_delay_min;
+    if (news)
+      news(fmt::format("{}/{} {}; it is started again{}", validator.name, process.name, says(ended),
+                       was_ready || words.empty() ? "" : " (its last words: " + words + ")"));
+    start_later(process);
+  }
+
+  // ---- validators ----
+
+  Task<Result<void>> prepare_store(std::size_t index) {
+    Validator& validator = validators[index];
+    if (validator.store_checked) co_return Result<void>{};
+    net::SystemRng rng;
+    store::OpenOptions options;
+    options.file.threads = 1;
+    options.file.fsync = folder.settings.sync_files;
+    auto opened = store::open_store(loop, folder.store_url(index), options);
+    if (!opened) co_return std::unexpected(opened.error());
+    const store::RetryPolicy patient{.deadline = 30s};
+    store::RetryingStore store(std::move(*opened), loop, rng,
+                               {.put = patient, .get = patient, .del = patient, .list = patient});
+    std::vector<std::string> names;
+    for (const Managed& worker : validator.workers) names.push_back(worker.name);
+    const ledger::StoreIdentity identity{network.id, protocol::ValidatorIndex(static_cast<std::uint16_t>(index))};
+    auto made = co_await ledger::initialise_store(store, rng, identity, std::move(names));
+    validator.store_checked = made.has_value();
+    if (!made)
+      co_return fail(made.error().kind, fmt::format("the store of {} ({}): {}", validator.name, folder.store_url(index),
+                                                    made.error().message));
+    co_return Result<void>{};
+  }
+
+  void launch_all(std::size_t index) {
+    Validator& validator = validators[index];
+    validator.up = true;
+    validator.for_each([this](Managed& process) {
+      if (process.wanted) return;
+      process.wanted = true;
+      process.failed_starts = 0;
+      process.failure.reset();
+      process.delay = restart_delay_min;
+      if (!process.child) launch(process);
+    });
+  }
+
+  // Each process tries a few times if the reason may pass: the predecessor of a killed network may still hold a port.
+  Task<Result<void>> wait_for_start(std::size_t index) {
+    const MonotonicTime give_up = loop.now() + start_time_max;
+    Validator& validator = validators[index];
+    while (true) {
+      std::string missing;
+      std::optional<Error> failure;
+      validator.for_each([&](Managed& process) {
+        if (process.ready) return;
+        missing = fmt::format("{}/{}", validator.name, process.name);
+        if (process.failed_starts >= first_start_tries ||
+            (process.failed_starts > 0 && process.failure && !may_pass(process.failure->kind)))
+          failure = process.failure;
+      });
+      if (!validator.up) co_return fail(ErrorKind::cancelled, "stopped while it was starting");
+      if (failure) co_return std::unexpected(std::move(*failure));
+      if (missing.empty()) co_return Result<void>{};
+      if (loop.now() >= give_up)
+        co_return fail(ErrorKind::unavailable, missing + " does not serve after five minutes: see its log");
+      co_await sleep_for(loop, poll_period);
+    }
+  }
+
+  Task<Result<void>> start(std::vector<std::size_t> which) {
+    for (const std::size_t index : which)
+      if (auto prepared = co_await prepare_store(index); !prepared) co_return prepared;
+    for (const std::size_t index : which) launch_all(index);
+    for (const std::size_t index : which) {
+      if (auto started = co_await wait_for_start(index); !started) {
+        co_await stop(which, SIGKILL, 0s);
+        co_return started;
+      }
+    }
+    co_return Result<void>{};
+  }
+
+  // Balancers first: what clients have under way is answered while the workers still serve.
+  Task<void> stop(std::vector<std::size_t> which, int signal, Duration limit) {
+    for (const std::size_t index : which) {
+      validators[index].up = false;
+      validators[index].for_each([&](Managed& process) {
+        process.wanted = false;
+        loop.cancel(std::exchange(process.restart, TimerId::none));
+      });
+    }
+    const MonotonicTime give_up = loop.now() + limit;
+    for (const std::size_t index : which) tell(validators[index].balancer, signal);
+    if (signal != SIGKILL) co_await wait_for_end(which, false, loop.now() + limit / 2);
+    for (const std::size_t index : which)
+      for (Managed& worker : validators[index].workers) tell(worker, signal);
+    if (signal != SIGKILL && !co_await wait_for_end(which, true, give_up))
+      for (const std::size_t index : which)
+        validators[index].for_each([&](Managed& process) { tell(process, SIGKILL); });
+    co_await wait_for_end(which, true, MonotonicTime::max());  // SIGKILL leaves no choice
+  }
+  static void tell(Managed& process, int signal) {
+    if (!process.child) return;
+    process.child->signal(signal);
+    process.dying |= signal == SIGKILL || signal == SIGTERM || signal == SIGINT;
+  }
+  Task<bool> wait_for_end(const std::vector<std::size_t>& which, bool workers_too, MonotonicTime give_up) {
+    while (true) {
+      poll();
+      bool running = false;
+      for (const std::size_t index : which) {
+        running |= validators[index].balancer.child.has_value();
+        if (workers_too)
+          for (const Managed& worker : validators[index].workers) running |= worker.child.has_value();
+      }
+      if (!running || loop.now() >= give_up) co_return !running;
+      co_await sleep_for(loop, poll_period);
+    }
+  }
+
+  Task<bool> wait_until_serving(Duration limit) {
+    const MonotonicTime give_up = loop.now() + limit;
+    while (true) {
+      poll();
+      bool serving = true;
+      for (Validator& validator : validators)
+        if (validator.up) validator.for_each([&](Managed& process) { serving &= process.ready && !process.dying; });
+      if (serving || loop.now() >= give_up) co_return serving;
+      co_await sleep_for(loop, poll_period);
+    }
+  }
+
+  [[nodiscard]] std::vector<std::size_t> all() const {
+    std::vector<std::size_t> which;
+    for (std::size_t i = 0; i < validators.size(); ++i) which.push_back(i);
+    return which;
+  }
+  Validator& at(std::size_t validator) {
+    ZEF_CHECK(validator < validators.size());
+    return validators[validator];
+  }
+};
+
+LocalNetwork::LocalNetwork(std::unique_ptr<State> state) : state_(std::move(state)) {}
+LocalNetwork::~LocalNetwork() = default;
+
+Result<std::unique_ptr<LocalNetwork>> LocalNetwork::open(net::Loop& loop, std::filesystem::path dir,
+                                                         const LocalNetworkOptions& options,
+                                                         const LocalNetworkProgress& progress) {
+  auto folder = NetworkFolder::open(dir, options, progress, loop.wall_now());
+  if (!folder) return std::unexpected(folder.error());
+  return std::unique_ptr<LocalNetwork>(new LocalNetwork(std::make_unique<State>(loop, std::move(*folder))));
+}
+
+Task<Result<void>> LocalNetwork::start() { return state_->start(state_->all()); }
+Task<void> LocalNetwork::stop(Duration limit) { return state_->stop(state_->all(), SIGTERM, limit); }
+Task<Result<void>> LocalNetwork::start_validator(std::size_t validator) {
+  ZEF_CHECK(validator < size());
+  return state_->start({validator});
+}
+Task<void> LocalNetwork::stop_validator(std::size_t validator, int signal) {
+  ZEF_CHECK(validator < size());
+  return state_->stop({validator}, signal, std::chrono::seconds(20));
+}
+bool LocalNetwork::kill_worker(std::size_t validator, std::size_t worker, int signal) {
+  ZEF_CHECK(worker < state_->at(validator).workers.size());
+  Managed& process = state_->at(validator).workers[worker];
+  State::tell(process, signal);
+  return process.child.has_value();
+}
+bool LocalNetwork::kill_balancer(std::size_t validator, int signal) {
+  Managed& process = state_->at(validator).balancer;
+  State::tell(process, signal);
+  return process.child.has_value();
+}
+Task<bool> LocalNetwork::wait_until_serving(Duration limit) { return state_->wait_until_serving(limit); }
+
+void LocalNetwork::on_news(LocalNetworkNews news) { state_->news = std::move(news); }
+bool LocalNetwork::is_new() const { return state_->folder.is_new; }
+const LocalNetworkSettings& LocalNetwork::settings() const { return state_->folder.settings; }
+std::size_t LocalNetwork::size() const { return state_->validators.size(); }
+
+std::vector<ValidatorView> LocalNetwork::validators() const {
+  std::vector<ValidatorView> views;
+  for (std::size_t i = 0; i < size(); ++i) {
+    const Validator& validator = state_->validators[i];
+    ValidatorView& view = views.emplace_back();
+    view.name = validator.name;
+    view.address = state_->folder.endpoints.validators[i].address;
+    view.up = validator.up;
+    view.balancer = validator.balancer.view();
+    for (const Managed& worker : validator.workers) view.workers.push_back(worker.view());
+  }
+  return views;
+}
+
+ProcessorTime LocalNetwork::processor_time(std::size_t validator) const {
+  ProcessorTime time;
+  time.balancer_us = state_->at(validator).balancer.processor_us();
+  for (const Managed& worker : state_->at(validator).workers) time.workers_us += worker.processor_us();
+  return time;
+}
+std::uint64_t LocalNetwork::store_puts(std::size_t validator) const {
+  std::uint64_t puts = 0;
+  for (const Managed& worker : state_->at(validator).workers) puts += worker.store_puts;
+  return puts;
+}
+
+const protocol::Genesis& LocalNetwork::genesis() const { return state_->folder.genesis; }
+const protocol::Network& LocalNetwork::network() const { return state_->network; }
+std::vector<net::Address> LocalNetwork::addresses() const { return client::addresses_of(state_->folder.endpoints); }
+crypto::SigningKey LocalNetwork::account_key(std::uint64_t account) const {
+  const auto seed = state_->folder.read_seed();
+  ZEF_CHECK(seed);
+  return derive_account_key(seed->view(), account);
+}
+
+const std::filesystem::path& LocalNetwork::dir() const { return state_->folder.dir; }
+std::filesystem::path LocalNetwork::genesis_path() const { return state_->folder.genesis_path(); }
+std::filesystem::path LocalNetwork::network_path() const { return state_->folder.network_path(); }
+std::filesystem::path LocalNetwork::wallet_path() const { return state_->folder.wallet_path(); }
+std::filesystem::path LocalNetwork::passphrase_path() const { return state_->folder.passphrase_path(); }
+std::filesystem::path LocalNetwork::log_path(std::size_t validator, std::string_view process) const {
+  return state_->folder.log_path(validator, process);
+}
+
+}  // namespace zef::cli

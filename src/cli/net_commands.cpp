@@ -1,0 +1,144 @@
+#include "cli/net_commands.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "base/log.h"
+#include "cli/flow.h"
+
+namespace zef::cli {
+namespace {
+
+struct UpFlags {
+  std::filesystem::path dir;
+  LocalNetworkOptions options;
+  bool json = false;
+};
+
+std::string how_to_use(const LocalNetwork& network) {
+  const std::string dir = network.dir().string();
+  std::string text = fmt::format("\nnetwork {}\nlogs are in {}/validator-*/logs\n", network.network().id.hex(), dir);
+  if (network.settings().wallet)
+    text += fmt::format(
+        "\nThe wallet holds {} accounts. In another terminal:\n"
+        "  zef wallet show --dir {}\n"
+        "  zef wallet transfer 0 1 1000 --dir {}\n",
+        grouped(network.settings().accounts), dir, dir);
+  return text + "\nCtrl-C stops the network; the same command starts it again where it stopped.\n";
+}
+
+// Everything that a running network needs, so that flow and signals can meet.
+struct Running {
+  net::Loop loop;
+  std::unique_ptr<LocalNetwork> network;
+  Event asked{loop};  // to stop
+  TaskScope scope;
+
+  void on_signal(int signal) {
+    if (asked.is_set()) ::_exit(128 + signal);  // impatient: the children are killed with this process
+    asked.set();
+    print_err("\nstopping; once more ends everything at once\n");
+    if (network) scope.spawn(network->stop());  // also ends a start that is under way
+  }
+};
+
+Task<Result<ExitCode>> run_network(Running& running, bool json) {
+  LocalNetwork& network = *running.network;
+  Progress progress(running.loop, "starting processes");
+  const MonotonicTime began = running.loop.now();
+  if (auto started = co_await network.start(); !started) {
+    if (running.asked.is_set()) co_return ExitCode::ok;
+    co_return std::unexpected(started.error());
+  }
+  const auto seconds = std::chrono::duration<double>(running.loop.now() - began).count();
+  if (json)
+    print_json(network_json(network));
+  else
+    print_out(fmt::format("{} in {} after {:.1f} s\n\n{}{}",
+                          network.is_new() ? "a new network runs" : "the network goes on", network.dir().string(),
+                          seconds, network_table(network), how_to_use(network)));
+  co_await running.asked.wait();
+  co_await network.stop();
+  print_err("stopped\n");
+  co_return ExitCode::ok;
+}
+
+Result<ExitCode> up(const UpFlags& flags) {
+  Running running;
+  running.loop.on_signals({SIGINT, SIGTERM, SIGHUP}, [&running](int signal) { running.on_signal(signal); });
+  std::optional<Progress> progress;
+  std::string stage;
+  const auto show = [&](std::string_view what, std::uint64_t done, std::uint64_t total) {
+    if (stage != what) progress.emplace(running.loop, stage = what);
+    progress->update(done, total);
+  };
+  auto network = LocalNetwork::open(running.loop, flags.dir, flags.options, show);
+  progress.reset();
+  if (!network) return std::unexpected(network.error());
+  running.network = std::move(*network);
+  running.network->on_news([](const std::string& line) { print_err(line + "\n"); });
+  return run_flow(running.loop, run_network(running, flags.json));
+}
+
+}  // namespace
+
+std::string network_table(const LocalNetwork& network) {
+  Table table({{"validator"}, {"address"}, {"balancer pid", true}, {"workers"}});
+  for (const ValidatorView& validator : network.validators()) {
+    std::string workers;
+    for (const ProcessView& worker : validator.workers)
+      workers += fmt::format("{}{} (pid {})", workers.empty() ? "" : ", ", worker.name, worker.pid);
+    table.add({validator.name, validator.address, fmt::format("{}", validator.balancer.pid), workers});
+  }
+  return table.text();
+}
+
+codec::Json network_json(const LocalNetwork& network) {
+  codec::Json validators = codec::Json::array();
+  for (const ValidatorView& validator : network.validators()) {
+    codec::Json workers = codec::Json::array();
+    for (const ProcessView& worker : validator.workers)
+      workers.push_back({{"name", worker.name}, {"pid", worker.pid}, {"address", worker.address}});
+    validators.push_back({{"name", validator.name},
+                          {"address", validator.address},
+                          {"balancer_pid", validator.balancer.pid},
+                          {"workers", std::move(workers)}});
+  }
+  codec::Json json = {{"ready", true},
+                      {"dir", network.dir().string()},
+                      {"network", network.network().id.hex()},
+                      {"genesis", network.genesis_path().string()},
+                      {"network_file", network.network_path().string()},
+                      {"passphrase_file", network.passphrase_path().string()},
+                      {"accounts", network.settings().accounts},
+                      {"new", network.is_new()},
+                      {"validators", std::move(validators)}};
+  if (network.settings().wallet) json["wallet"] = network.wallet_path().string();
+  return json;
+}
+
+void add_net_commands(Program& program) {
+  CLI::App& net = add_group(program.app, "net", "Networks on this machine");
+  const auto flags = std::make_shared<UpFlags>();
+  LocalNetworkOptions& options = flags->options;
+  CLI::App& app = add_command(program, net, "up",
+                              "Runs a network in the foreground: makes it in a new folder, or goes on where it stopped",
+                              [flags] { return up(*flags); });
+  app.add_option("--dir", flags->dir, "The network's folder")->required();
+  app.add_option("--validators", options.validators, "How many (a new network: 4)");
+  app.add_option("--workers", options.workers, "Of each validator (a new network: 2)");
+  app.add_option("--accounts", options.accounts, "With keys in the wallet (a new network: 100)");
+  app.add_option("--balance", options.balance, "Of each account (a new network: 1,000,000,000)");
+  app.add_option("--store", options.store,
+                 "file:///absolute/path; each validator has a folder in it (a new network: "
+                 "inside its own folder)");
+  app.add_option("--fee-period-ms", options.fee_period_ms, "How often fees go to the reward accounts")
+      ->check(CLI::Range(10, 86'400'000));
+  app.add_option("--flush-delay-ms", options.flush_delay_ms, "How long a worker's log gathers records")
+      ->check(CLI::Range(0, 10'000));
+  add_json_flag(app, flags->json);
+}
+
+}  // namespace zef::cli

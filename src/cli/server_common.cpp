@@ -1,0 +1,40 @@
+#include "cli/server_common.h"
+
+#include <unistd.h>
+
+#include "store/open_store.h"
+#include "store/retrying_store.h"
+
+namespace zef::cli {
+
+void StoreFlags::add_to(CLI::App& app) {
+  app.add_option("--store", url, "The validator's object store: file:///absolute/path")->required();
+  app.add_option("--store-threads", threads, "For disk calls")->check(CLI::Range(1, 64))->capture_default_str();
+  app.add_flag("--unsafe-no-sync", unsafe_no_sync,
+               "Do not wait for the disk: a power cut may make this validator sign twice. For throw-away networks");
+}
+
+Result<std::unique_ptr<ServerStore>> ServerStore::open(net::Loop& loop, Rng& rng, const StoreFlags& flags) {
+  store::OpenOptions options;
+  options.file.threads = flags.threads;
+  options.file.fsync = !flags.unsafe_no_sync;
+  auto opened = store::open_store(loop, flags.url, options);
+  if (!opened) return std::unexpected(opened.error());
+  auto metered = std::make_unique<store::MeteredStore>(std::move(*opened), loop);
+  auto made = std::make_unique<ServerStore>();
+  made->metered_ = metered.get();
+  // Writes are tried until their outcome is known; whoever reads for somebody else's sake must answer in time.
+  const store::RetryPolicy reads{.deadline = std::chrono::seconds(30)};
+  made->top_ = std::make_unique<store::RetryingStore>(std::move(metered), loop, rng,
+                                                      store::RetryOptions{.put = {}, .get = reads, .list = reads});
+  return made;
+}
+
+StopSignals::StopSignals(net::Loop& loop) : asked_(loop) {
+  loop.on_signals({SIGTERM, SIGINT}, [this](int signal) {
+    if (!serving_ || asked_.is_set()) ::_exit(serving_ ? 128 + signal : static_cast<int>(ExitCode::ok));
+    asked_.set();
+  });
+}
+
+}  // namespace zef::cli

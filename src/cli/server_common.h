@@ -1,0 +1,47 @@
+// What the server processes share: their store, and how they are told to stop. Thread rule: the loop's thread.
+#pragma once
+
+#include <csignal>
+#include <memory>
+#include <string>
+
+#include "cli/command.h"
+#include "net/loop.h"
+#include "store/metered_store.h"
+#include "store/object_store.h"
+
+namespace zef::cli {
+
+struct StoreFlags {
+  std::string url;
+  std::size_t threads = 4;
+  bool unsafe_no_sync = false;
+  void add_to(CLI::App& app);
+};
+
+// The store of the URL, metered, with retries.
+class ServerStore {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<ServerStore>> open(net::Loop& loop, Rng& rng, const StoreFlags& flags);
+  [[nodiscard]] store::ObjectStore& store() { return *top_; }
+  [[nodiscard]] const store::StoreMetrics& metrics() const { return metered_->metrics(); }
+
+ private:
+  store::MeteredStore* metered_ = nullptr;
+  std::unique_ptr<store::ObjectStore> top_;
+};
+
+// The first SIGTERM or SIGINT sets `asked` if the process is `serving`, else ends the process: nothing depends on a
+// server that has not begun. The second one ends it in any case.
+class StopSignals {
+ public:
+  explicit StopSignals(net::Loop& loop);
+  void serving() { serving_ = true; }
+  [[nodiscard]] Event& asked() { return asked_; }
+
+ private:
+  Event asked_;
+  bool serving_ = false;
+};
+
+}  // namespace zef::cli
