@@ -229,9 +229,9 @@ Result<ExitCode> demo(const DemoFlags& flags) {
 
 void add_demo_command(Program& program) {
   const auto flags = std::make_shared<DemoFlags>();
-  CLI::App& app = add_command(program, program.app, "demo",
-                              "Runs a network in a temporary folder, shows and checks what it does",
-                              [flags] { return demo(*flags); });
+  CLI::App& app =
+      add_command(program, program.app, "demo", "Runs a network in a temporary folder, shows and checks what it does",
+                  [flags] { return demo(*flags); });
   app.add_option("--dir", flags->dir, "A new or empty folder, which stays (without it: a temporary one)");
   app.add_option("--payments", flags->payments, "How many, while a worker is killed")
       ->check(CLI::Range(3, 10'000'000))

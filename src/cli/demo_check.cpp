@@ -114,8 +114,8 @@ Task<NetworkCheck> check_network(client::QuorumDriver& quorum, protocol::Balance
     if (!totals[i])
       note(check, fmt::format("{} does not tell its totals", name_of(quorum, i)));
     else if (supply_in(*totals[i]) != supply)
-      note(check, fmt::format("{} has {} in all, not {}", name_of(quorum, i),
-                              codec::to_decimal(supply_in(*totals[i])), codec::to_decimal(supply)));
+      note(check, fmt::format("{} has {} in all, not {}", name_of(quorum, i), codec::to_decimal(supply_in(*totals[i])),
+                              codec::to_decimal(supply)));
     else if (totals[i]->conflicts != 0)
       note(check, fmt::format("{} saw two certificates for one sequence number", name_of(quorum, i)));
     else

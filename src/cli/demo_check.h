@@ -36,6 +36,6 @@ struct NetworkCheck {
 
 // What the validators say about one account, in their order; nothing for one that does not know it or did not answer.
 [[nodiscard]] Task<std::vector<std::optional<protocol::AccountState>>> states_of(client::QuorumDriver& quorum,
-                                                                                protocol::Uid account);
+                                                                                 protocol::Uid account);
 
 }  // namespace zef::cli

@@ -17,9 +17,9 @@ namespace {
 using namespace std::chrono_literals;
 using namespace protocol;
 
-constexpr Duration arrival_time_max = 20s;    // for an effect to arrive
-constexpr Duration catch_up_time_max = 60s;   // for a validator to have heard of everything
-constexpr Duration restart_time_max = 60s;    // for processes to serve again
+constexpr Duration arrival_time_max = 20s;   // for an effect to arrive
+constexpr Duration catch_up_time_max = 60s;  // for a validator to have heard of everything
+constexpr Duration restart_time_max = 60s;   // for processes to serve again
 constexpr Duration poll_period = 20ms;
 constexpr std::size_t payments_at_once = 32;
 constexpr std::size_t batch_size = 50;
@@ -91,9 +91,7 @@ bool Demo::holds(bool condition, std::string otherwise) {
 }
 
 bool Demo::done(const client::Outcome<client::Completed>& outcome, std::string_view what) {
-  if (!holds(outcome.has_value(),
-             outcome ? "" : fmt::format("{}: {}", what, outcome.error().message)))
-    return false;
+  if (!holds(outcome.has_value(), outcome ? "" : fmt::format("{}: {}", what, outcome.error().message))) return false;
   book_.enter(outcome->request);
   ++figures_.operations;
   return true;
@@ -113,7 +111,8 @@ Task<bool> Demo::wait_for_balance(Uid account) {
     const auto summary = co_await quorum_.query_account(account);
     if (summary && summary->balance == book_.balance(account)) co_return true;
     if (loop_.now() >= give_up)
-      co_return holds(false, fmt::format("account {} does not hold {}", account.text(), grouped(book_.balance(account))));
+      co_return holds(false,
+                      fmt::format("account {} does not hold {}", account.text(), grouped(book_.balance(account))));
     co_await sleep_for(loop_, poll_period);
   }
 }
@@ -165,10 +164,11 @@ Task<void> Demo::pay_across_workers() {
   for (std::uint64_t i = 1; i < network_.settings().accounts && workers.at(to) == workers.at(from); ++i)
     to = account(i);
   constexpr std::uint64_t amount = 25'000;
-  say_(fmt::format("1. A payment between accounts on different workers: account {} (on {}) pays {} to account {} (on {}).",
-                   from.text(), workers.at(from), grouped(amount), to.text(), workers.at(to)));
-  figures_.payment_ok = co_await pay(from, one_payment(to, amount)) && co_await wait_for_balance(to) &&
-                        co_await wait_for_balance(from);
+  say_(fmt::format(
+      "1. A payment between accounts on different workers: account {} (on {}) pays {} to account {} (on {}).",
+      from.text(), workers.at(from), grouped(amount), to.text(), workers.at(to)));
+  figures_.payment_ok =
+      co_await pay(from, one_payment(to, amount)) && co_await wait_for_balance(to) && co_await wait_for_balance(from);
   if (figures_.payment_ok)
     say_(fmt::format("   account {} now holds {}, by the signed word of a quorum", to.text(),
                      grouped(book_.balance(to))));
@@ -215,15 +215,16 @@ Task<void> Demo::rotate_key() {
   const auto answers = co_await ask_everybody(
       quorum_, sign_order(network_.network(), *old_key,
                           {current_epoch, view->uid, view->chain.next, view->chain.head, std::move(theft)}));
-  figures_.rotation_ok = holds(answers.refused == network_.size(),
-                               fmt::format("{} validators took the old key", answers.votes.size()));
+  figures_.rotation_ok =
+      holds(answers.refused == network_.size(), fmt::format("{} validators took the old key", answers.votes.size()));
   if (figures_.rotation_ok)
     say_(fmt::format("   the new key signs; the old one is refused by all {} validators", answers.refused));
 }
 
 Task<void> Demo::spend_twice() {
-  say_("5. A dishonest owner signs two different payments for one sequence number and sends them to different "
-       "validators.");
+  say_(
+      "5. A dishonest owner signs two different payments for one sequence number and sends them to different "
+      "validators.");
   const auto key = crypto::SigningKey::generate();
   const auto opened = co_await wallet_.open_account(account(5), Amount(100'000), "dishonest", key.public_key());
   if (!holds(opened.has_value(), opened ? "" : "opening an account: " + opened.error().message)) co_return;
@@ -238,8 +239,8 @@ Task<void> Demo::spend_twice() {
   for (const std::uint64_t to : {7, 8}) {
     Transfer transfer;
     transfer.payments.push_back(Payment{Account{account(to)}, Amount(90'000), {}});
-    orders.push_back(sign_order(network_.network(), key,
-                                {current_epoch, cheat, summary->next, summary->head, std::move(transfer)}));
+    orders.push_back(
+        sign_order(network_.network(), key, {current_epoch, cheat, summary->next, summary->head, std::move(transfer)}));
   }
   auto tried = co_await try_double_spend(quorum_, orders[0], orders[1]);
   say_(fmt::format("   the first got {} votes; the second {}, and {} validators refused it: another request is pending",
@@ -362,8 +363,8 @@ Task<void> Demo::compare_validators() {
     table.add({"   " + name_of(i), grouped(totals.executed), grouped(totals.balances), grouped(totals.burned),
                grouped(supply_in(totals))});
   }
-  say_(table.text() + fmt::format("   {} accounts compared; the supply of the genesis is {}", check.accounts,
-                                  grouped(supply)));
+  say_(table.text() +
+       fmt::format("   {} accounts compared; the supply of the genesis is {}", check.accounts, grouped(supply)));
 }
 
 }  // namespace zef::cli

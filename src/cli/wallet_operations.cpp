@@ -28,16 +28,14 @@ struct OperationFlags : WalletFlags {
 
 // Tells of a failure once: on stderr in words, with --json on stdout too.
 ExitCode report(const client::Failure& failure, bool json) {
-  if (json)
-    print_json({{"ok", false}, {"error", client::to_string(failure.kind)}, {"message", failure.message}});
+  if (json) print_json({{"ok", false}, {"error", client::to_string(failure.kind)}, {"message", failure.message}});
   print_err(fmt::format("zef: {}\n", in_words(failure)));
   return exit_code_of(failure.kind);
 }
 
 codec::Json completed_json(const WalletSession& session, const Completed& completed) {
   codec::Json validators = codec::Json::array();
-  for (const auto index : completed.acknowledged)
-    validators.push_back(session.network.committee.find(index)->name);
+  for (const auto index : completed.acknowledged) validators.push_back(session.network.committee.find(index)->name);
   codec::Json json = {{"ok", true}};
   json.update(request_json(completed.request));
   json["fee"] = completed.fee.value();
@@ -130,8 +128,7 @@ Result<ExitCode> close(const OperationFlags& flags) {
   auto ready = prepare(flags);
   if (!ready) return std::unexpected(ready.error());
   WalletSession& session = *ready->session;
-  return report(session, session.run("closing the account", session.wallet->close(ready->uid, flags.burn)),
-                flags.json);
+  return report(session, session.run("closing the account", session.wallet->close(ready->uid, flags.burn)), flags.json);
 }
 
 Result<ExitCode> adopt(const OperationFlags& flags) {

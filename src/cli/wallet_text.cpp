@@ -47,8 +47,7 @@ std::string paid_text(const Transfer& transfer) {
     text += fmt::format("{}{} {}", i == 0 ? "" : ", ", grouped(payment.amount.value()),
                         burnt ? "to nobody (destroyed)" : "to account " + address_text(payment.recipient));
   }
-  if (transfer.payments.size() > shown_max)
-    text += fmt::format(" and {} more", transfer.payments.size() - shown_max);
+  if (transfer.payments.size() > shown_max) text += fmt::format(" and {} more", transfer.payments.size() - shown_max);
   return text;
 }
 
@@ -140,8 +139,9 @@ std::string in_words(const client::Failure& failure) {
   std::string_view advice;
   switch (failure.kind) {
     case FailureKind::unavailable:
-      advice = "what was signed stays in the wallet, and the next operation on the account finishes it first: check "
-               "that the network runs, then try again";
+      advice =
+          "what was signed stays in the wallet, and the next operation on the account finishes it first: check "
+          "that the network runs, then try again";
       break;
     case FailureKind::insufficient_funds: advice = "'zef wallet show' tells what the account holds"; break;
     case FailureKind::other_pending:
@@ -236,8 +236,12 @@ codec::Json history_json(const client::HistoryEntry& entry) {
 
 std::vector<std::string> history_row(const client::HistoryEntry& entry) {
   if (entry.kind == client::HistoryEntry::Kind::received)
-    return {time_text(entry.at_ms), "received", grouped(entry.sequence_number.value()),
-            "+" + grouped(entry.amount.value()), "", "from account " + entry.sender.text()};
+    return {time_text(entry.at_ms),
+            "received",
+            grouped(entry.sequence_number.value()),
+            "+" + grouped(entry.amount.value()),
+            "",
+            "from account " + entry.sender.text()};
   std::string what = entry.request ? in_words(entry.request->operation) : "?";
   if (!entry.confirmed) what += " (not confirmed by a quorum yet)";
   return {time_text(entry.at_ms),

@@ -213,9 +213,10 @@ Result<ExitCode> create(const ViewFlags& flags) {
   if (flags.json)
     print_json({{"wallet", flags.wallet.string()}, {"network", network.hex()}});
   else
-    print_out(fmt::format("{} is an empty wallet of network {}\n'zef wallet key' makes a key in it, to which others can "
-                          "open or give accounts; 'zef wallet adopt' then takes them in\n",
-                          flags.wallet.string(), network.hex()));
+    print_out(
+        fmt::format("{} is an empty wallet of network {}\n'zef wallet key' makes a key in it, to which others can "
+                    "open or give accounts; 'zef wallet adopt' then takes them in\n",
+                    flags.wallet.string(), network.hex()));
   return ExitCode::ok;
 }
 
@@ -253,7 +254,8 @@ void add_wallet_views(Program& program, CLI::App& wallet) {
     app.add_option("--page", flags.page, "1 is the newest")->check(CLI::Range(1, 1'000'000))->capture_default_str();
   }
   {
-    auto [flags, app] = add("export", "The wallet's public data as JSON; keys only with --keys-to", true, export_wallet);
+    auto [flags, app] =
+        add("export", "The wallet's public data as JSON; keys only with --keys-to", true, export_wallet);
     app.add_option("accounts", flags.accounts, "Which; all without this");
     auto* keys_to = app.add_option("--keys-to", flags.keys_to, "A folder for one sealed key file for each account");
     auto* file = app.add_option("--keys-passphrase-file", flags.keys_passphrase.file,
