@@ -21,7 +21,7 @@ constexpr Duration arrival_time_max = 20s;   // for an effect to arrive
 constexpr Duration catch_up_time_max = 60s;  // for a validator to have heard of everything
 constexpr Duration restart_time_max = 60s;   // for processes to serve again
 constexpr Duration poll_period = 20ms;
-constexpr std::size_t payments_at_once = 32;
+constexpr std::size_t payments_at_once = 96;  // each of another account
 constexpr std::size_t batch_size = 50;
 constexpr std::size_t payments_while_down = 20;
 

@@ -44,7 +44,13 @@ codec::Json completed_json(const WalletSession& session, const Completed& comple
   return json;
 }
 
-ExitCode report(const WalletSession& session, const Outcome<Completed>& outcome, bool json) {
+// A quorum is enough for the person who waits; the others are told too before the program ends, unless one is away.
+void tell_the_others(WalletSession& session) {
+  constexpr Duration limit = std::chrono::seconds(1);
+  static_cast<void>(session.run("telling the other validators", session.quorum->finish_background(limit)));
+}
+
+ExitCode report(WalletSession& session, const Outcome<Completed>& outcome, bool json) {
   if (!outcome) return report(outcome.error(), json);
   if (json)
     print_json(completed_json(session, *outcome));
@@ -53,6 +59,7 @@ ExitCode report(const WalletSession& session, const Outcome<Completed>& outcome,
                           outcome->request.account.text(), in_words(outcome->request.operation),
                           grouped(outcome->request.sequence_number.value()), grouped(outcome->fee.value()),
                           outcome->acknowledged.size(), session.network.committee.size()));
+  tell_the_others(session);
   return ExitCode::ok;
 }
 
@@ -128,7 +135,10 @@ Result<ExitCode> close(const OperationFlags& flags) {
   auto ready = prepare(flags);
   if (!ready) return std::unexpected(ready.error());
   WalletSession& session = *ready->session;
-  return report(session, session.run("closing the account", session.wallet->close(ready->uid, flags.burn)), flags.json);
+  auto closed = session.run("closing the account", session.wallet->close(ready->uid, flags.burn));
+  if (!closed && closed.error().kind == client::FailureKind::invalid && !flags.burn)
+    closed.error().message += " with --burn";
+  return report(session, closed, flags.json);
 }
 
 Result<ExitCode> adopt(const OperationFlags& flags) {
