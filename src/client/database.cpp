@@ -88,6 +88,7 @@ Result<std::int64_t> Database::pragma(const std::string& name) {
 }
 
 int Database::changed_rows() const { return sqlite3_changes(handle_); }
+bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
 
 Statement::Statement(Statement&& other) noexcept
     : database_(other.database_),

@@ -67,6 +67,8 @@ class Database {
   [[nodiscard]] Result<Statement> prepare(std::string_view sql);
   [[nodiscard]] Result<std::int64_t> pragma(const std::string& name);
   [[nodiscard]] int changed_rows() const;
+  // False also after a failure that took the whole transaction back (a full disk, for instance).
+  [[nodiscard]] bool in_transaction() const;
   // What the last failure means for people: disk full, damaged, in use.
   [[nodiscard]] Error error(int code) const;
 

@@ -142,7 +142,7 @@ void QuorumDriver::Impl::go_on_in_background(ValidatorConnection& validator,
   const auto found = waiting.proofs.find(proof->account);
   if (found != waiting.proofs.end()) {
     if (last_number(network, *found->second) < last_number(network, *proof)) found->second = proof;
-  } else if (waiting.proofs.size() >= options.background_accounts_max) {
+  } else if (waiting.proofs.size() + waiting.in_work >= options.background_accounts_max) {
     ++counters.background_dropped;  // the next operation of that account brings the validator up to date
     return;
   } else {

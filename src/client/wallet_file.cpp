@@ -312,12 +312,16 @@ void WalletFile::commit() {
     for (Queued& one : queued) {
       auto result = database_->run("SAVEPOINT one");
       if (result) result = one.change();
+      if (!database_->in_transaction()) {  // nothing of this turn was kept
+        whole = result ? fail(ErrorKind::io, "the wallet's file gave up a transaction") : result;
+        break;
+      }
       if (!result) static_cast<void>(database_->run("ROLLBACK TO one"));
       static_cast<void>(database_->run("RELEASE one"));
       results.push_back(std::move(result));
     }
-    whole = database_->run("COMMIT");
-    if (!whole) static_cast<void>(database_->run("ROLLBACK"));
+    if (whole) whole = database_->run("COMMIT");
+    if (database_->in_transaction()) static_cast<void>(database_->run("ROLLBACK"));
   }
   const auto self = self_;  // a task that goes on may drop the wallet
   for (std::size_t i = 0; i < queued.size() && *self; ++i) queued[i].done(whole ? std::move(results[i]) : whole);
@@ -327,7 +331,7 @@ Result<void> WalletFile::write_now(Change change) {
   if (auto begun = database_->run("BEGIN IMMEDIATE"); !begun) return begun;
   auto result = change();
   if (result) result = database_->run("COMMIT");
-  if (!result) static_cast<void>(database_->run("ROLLBACK"));
+  if (database_->in_transaction()) static_cast<void>(database_->run("ROLLBACK"));
   return result;
 }
 

@@ -39,12 +39,12 @@ class Wallets : public ::testing::Test {
                                         net.executor.wall_now(), crypto::seal_parameters_min);
     ASSERT_TRUE(created) << created.error().message;
   }
-  std::unique_ptr<Wallet> open(const std::string& name, QuorumDriver* quorum = nullptr, bool unlocked = true) {
+  std::unique_ptr<Wallet> open(const std::string& name, QuorumDriver* through = nullptr, bool unlocked = true) {
     auto wallet = Wallet::open(folder / name, net.executor, net.network.network());
     EXPECT_TRUE(wallet) << (wallet ? "" : wallet.error().message);
     if (!wallet) return nullptr;
     if (unlocked) EXPECT_TRUE((*wallet)->unlock(passphrase()));
-    if (quorum) (*wallet)->connect(*quorum);
+    if (through) (*wallet)->connect(*through);
     return std::move(*wallet);
   }
   Error open_error(const std::string& name) {
@@ -427,8 +427,8 @@ TEST_F(Wallets, missing_or_foreign_files_are_told_apart) {
 TEST_F(Wallets, damaged_files_say_so) {
   create("w", 0, 4);
   std::fstream file(folder / "w", std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(4096 + 50);
-  file << std::string(3000, '\xa5');
+  file.seekp(4096);
+  file << std::string(4096, '\xa5');
   file.close();
   const Error error = open_error("w");
   EXPECT_EQ(error.kind, ErrorKind::corrupt);
@@ -442,7 +442,7 @@ TEST_F(Wallets, a_full_disk_fails_the_operation_before_anything_is_sent) {
   // The database's own limit gives the very error of a disk without room.
   ASSERT_TRUE((*file)->database().run("PRAGMA max_page_count = 1"));  // as many as there are
   const auto driver = net.account(*quorum, 0, file->get());
-  const std::vector<Payment> many(100, to(b, 1).front());  // longer than what is left of a page
+  const std::vector<Payment> many(256, to(b, 1).front());  // longer than a page
   const auto failed = net.run(driver->transfer(many));
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().kind, FailureKind::storage);
