@@ -54,8 +54,18 @@ class BenchFolder {
   ~BenchFolder() {
     std::error_code ignored;
     if (!path.empty()) fs::remove_all(path, ignored);
+    if (!store.empty()) fs::remove_all(store, ignored);
+  }
+  // A place of this run's own in the store that was asked for: stores belong to one network.
+  std::string store_url(const std::string& asked) {
+    constexpr std::string_view file = "file://";
+    if (asked.empty()) return asked;
+    const std::string url = asked + (asked.ends_with('/') ? "" : "/") + path.filename().string();
+    if (url.starts_with(file)) store = url.substr(file.size());
+    return url;
   }
   fs::path path;
+  fs::path store;  // of ours, in a folder that was asked for
 };
 
 double own_processor_us() {
@@ -102,19 +112,19 @@ struct Stage {
   std::unique_ptr<Load> load{};
 };
 
-Result<void> make_network(Stage& stage, const fs::path& dir) {
+Result<void> make_network(Stage& stage, BenchFolder& folder) {
   const BenchFlags& flags = stage.flags;
   LocalNetworkOptions options;
   options.validators = flags.validators;
   options.workers = flags.workers;
   options.accounts = flags.accounts;
-  options.store = flags.store;
+  options.store = folder.store_url(flags.store);
   options.fee_period_ms = fee_period_ms;
   options.flush_delay_ms = flags.flush_delay_ms;
   options.wallet = false;
   Progress progress(stage.loop, "keys made");
   auto network =
-      LocalNetwork::open(stage.loop, dir, options,
+      LocalNetwork::open(stage.loop, folder.path / "network", options,
                          [&](std::string_view, std::uint64_t done, std::uint64_t all) { progress.update(done, all); });
   if (!network) return std::unexpected(network.error());
   stage.network = std::move(*network);
@@ -235,7 +245,7 @@ Result<ExitCode> bench(const BenchFlags& flags) {
     if (stage.asked.is_set()) ::_exit(128 + signal);  // impatient: the children are killed with this process
     stage.asked.set();
   });
-  if (auto made = make_network(stage, (*folder)->path / "network"); !made) return std::unexpected(made.error());
+  if (auto made = make_network(stage, **folder); !made) return std::unexpected(made.error());
   std::optional<Result<BenchResult>> result;
   {
     TaskScope scope;
