@@ -59,8 +59,14 @@ struct Wallet::Impl {
     return driver_of(uid);
   }
 
+  // Made again from the file, with the key that fits, when it is next needed. A busy one stays: a task is inside.
+  void forget_idle(const Uid& uid) {
+    const auto found = drivers.find(uid);
+    if (found != drivers.end() && !found->second->busy()) drivers.erase(found);
+  }
+
   Task<Outcome<SyncReport>> sync(Uid account);
-  Task<Outcome<void>> sync_history(AccountDriver& driver, SequenceNumber from, SyncReport& report);
+  Task<Outcome<void>> sync_history(Uid uid, SequenceNumber from, SequenceNumber to, SyncReport& report);
   Task<Outcome<void>> sync_credits(Uid account, ValidatorConnection& validator, SyncReport& report);
   Task<void> finish_some(std::shared_ptr<struct Finishing> finishing);
 
@@ -305,7 +311,9 @@ Task<Outcome<Completed>> Wallet::rotate(Uid account) {
 Task<Outcome<Completed>> Wallet::give(Uid account, PublicKey new_owner) {
   const auto driver = impl_->signer_of(account);
   if (!driver) co_return std::unexpected(driver.error());
-  co_return co_await (*driver)->run(ChangeOwner{new_owner});
+  auto completed = co_await (*driver)->run(ChangeOwner{new_owner});
+  impl_->forget_idle(account);  // the new owner may be another key of this wallet
+  co_return completed;
 }
 
 Task<Outcome<Completed>> Wallet::close(Uid account, bool burn_balance) {
@@ -359,8 +367,7 @@ Task<Outcome<AccountView>> Wallet::adopt(Uid account_uid, std::string label) {
                          .closed = false,
                          .synced = true};
   if (const auto put = impl_->file->put_account(chain, label); !put) co_return std::unexpected(storage(put.error()));
-  std::erase_if(impl_->drivers,
-                [&](const auto& one) { return one.first == account_uid && !one.second->busy(); });  // made again
+  impl_->forget_idle(account_uid);
   auto view = account(account_uid);
   if (!view) co_return std::unexpected(storage(view.error()));
   co_return std::move(*view);
@@ -379,7 +386,9 @@ Task<Outcome<SyncReport>> Wallet::Impl::sync(Uid account_uid) {
   const auto summary = co_await (*driver)->refresh();
   if (!summary) co_return std::unexpected(summary.error());
   report.balance = summary->balance;
-  if (auto done = co_await sync_history(**driver, before, report); !done) co_return std::unexpected(done.error());
+  const SequenceNumber now = (*driver)->chain().next;  // the driver may be gone after the next wait
+  if (auto done = co_await sync_history(account_uid, before, now, report); !done)
+    co_return std::unexpected(done.error());
   for (std::size_t i = 0; i < quorum->size(); ++i)
     if (auto done = co_await sync_credits(account_uid, quorum->validator(i), report); !done)
       co_return std::unexpected(done.error());
@@ -387,9 +396,7 @@ Task<Outcome<SyncReport>> Wallet::Impl::sync(Uid account_uid) {
 }
 
 // What the account executed while this wallet did not know: made by a copy of it, or before it was imported.
-Task<Outcome<void>> Wallet::Impl::sync_history(AccountDriver& driver, SequenceNumber from, SyncReport& report) {
-  const Uid uid = driver.uid();
-  const SequenceNumber to = driver.chain().next;
+Task<Outcome<void>> Wallet::Impl::sync_history(Uid uid, SequenceNumber from, SequenceNumber to, SyncReport& report) {
   if (from >= to) co_return Outcome<void>{};
   auto proofs = co_await quorum->fetch_executed(uid, from, to);
   if (!proofs) co_return std::unexpected(proofs.error());

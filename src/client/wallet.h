@@ -7,7 +7,7 @@
 // needs no passphrase; signing needs unlock().
 //
 // Thread rule: the executor's thread. Operations on different accounts run concurrently (their writes share commits);
-// those on one account queue. Tasks must not outlive the wallet; the quorum driver outlives their use.
+// those on one account queue. Tasks must not outlive the wallet, and the wallet not the quorum driver.
 #pragma once
 
 #include <filesystem>
@@ -78,7 +78,7 @@ class Wallet {
 
   // refused: wrong passphrase.
   [[nodiscard]] Result<void> unlock(const crypto::SecretBytes& passphrase);
-  // What operations go through; its proof source becomes this wallet.
+  // What operations go through, once; its proof source becomes this wallet. The driver outlives the wallet.
   void connect(QuorumDriver& quorum);
 
   // ---- looking (no network) ----

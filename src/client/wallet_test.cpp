@@ -169,6 +169,16 @@ TEST_F(Wallets, give_an_account_to_another_wallet) {
   ASSERT_TRUE(paid) << paid.error().message;
 }
 
+TEST_F(Wallets, give_an_account_to_another_key_of_the_same_wallet) {
+  create("w", 0, 1);
+  const auto wallet = open("w", quorum.get());
+  const auto key = wallet->make_key();
+  ASSERT_TRUE(key);
+  ASSERT_TRUE(net.run(wallet->give(a, *key)));
+  EXPECT_TRUE(wallet->account(a)->owned);
+  ASSERT_TRUE(net.run(wallet->transfer(a, to(b, 1))));
+}
+
 TEST_F(Wallets, receive_an_unconfirmed_payment_by_its_certificate) {
   create("w", 0, 1);
   create("v", 1, 1);
