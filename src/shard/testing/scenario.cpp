@@ -290,7 +290,8 @@ class Scenario {
       account.owner = effect.opens;
       account.head = effect.head;
     }
-    if (!effect.fee_total && amount > 0) ++account.received;
+    // Every credit counts, whatever a quorum certified; an opening only with funding.
+    if (!effect.fee_total && (!effect.opens || amount > 0)) ++account.received;
     (account.closed ? burned_ : account.balance) += amount;
   }
 
