@@ -125,7 +125,7 @@ Result<Found> examine(const fs::path& dir) {
   const fs::directory_iterator entries(dir, error);
   if (error) return fail(ErrorKind::io, fmt::format("cannot list {}: {}", dir.string(), error.message()));
   for (const auto& entry : entries)
-    if (entry.path().filename() != "lock") return Found::something_else;
+    if (entry.path().filename() != "lock" && entry.path().filename() != "making.new") return Found::something_else;
   return Found::nothing;
 }
 

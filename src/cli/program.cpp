@@ -2,19 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "cli/bench.h"
+#include "cli/demo.h"
 #include "cli/genesis_commands.h"
 #include "cli/keys_commands.h"
 #include "cli/net_commands.h"
 #include "cli/server_commands.h"
-#if __has_include("cli/wallet_commands.h")
 #include "cli/wallet_commands.h"
-#endif
-#if __has_include("cli/demo.h")
-#include "cli/demo.h"
-#endif
-#if __has_include("cli/bench.h")
-#include "cli/bench.h"
-#endif
 
 namespace zef::cli {
 namespace {
@@ -64,15 +58,9 @@ void add_commands(Program& program) {
   add_genesis_commands(program);
   add_keys_commands(program);
   add_server_commands(program);
-#if __has_include("cli/wallet_commands.h")
   add_wallet_commands(program);
-#endif
-#if __has_include("cli/demo.h")
   add_demo_command(program);
-#endif
-#if __has_include("cli/bench.h")
   add_bench_command(program);
-#endif
 }
 
 int run_program(int argc, const char* const* argv) {
