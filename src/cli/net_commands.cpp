@@ -6,7 +6,12 @@
 #include <csignal>
 
 #include "base/log.h"
+#include "cli/files.h"
 #include "cli/flow.h"
+#include "codec/json.h"
+#include "net/asio_transport.h"
+#include "net/rpc.h"
+#include "protocol/messages.h"
 
 namespace zef::cli {
 namespace {
@@ -82,6 +87,61 @@ Result<ExitCode> up(const UpFlags& flags) {
   return run_flow(running.loop, run_network(running, flags.json));
 }
 
+// ---- wait ----
+
+constexpr Duration ask_time_max = std::chrono::seconds(2);
+constexpr Duration ask_again_after = std::chrono::milliseconds(100);
+
+// The totals are the sum over all workers of a validator: who tells them serves every account.
+Task<bool> wait_for_validator(net::Loop& loop, net::RpcClient& validator, MonotonicTime give_up) {
+  while (true) {
+    const auto answer = co_await validator.call(codec::encode(protocol::Query(protocol::QueryTotals{})), ask_time_max);
+    const auto decoded = answer ? codec::decode<protocol::Answer>(*answer) : std::unexpected(codec::DecodeError{});
+    if (decoded && std::holds_alternative<protocol::Totals>(*decoded)) co_return true;
+    if (loop.now() >= give_up) co_return false;
+    co_await sleep_for(loop, ask_again_after);
+  }
+}
+
+Task<Result<ExitCode>> wait_for_network(net::Loop& loop, std::filesystem::path dir, MonotonicTime give_up) {
+  const auto settings_there = [&] {
+    std::error_code ignored;
+    return std::filesystem::exists(dir / "net.json", ignored);
+  };
+  while (!settings_there() && loop.now() < give_up) co_await sleep_for(loop, ask_again_after);
+  const auto text = read_file(dir / "network.json", client::network_file_bytes_max);
+  if (!text) co_return fail(text.error().kind, text.error().message + "; 'zef net up' makes it");
+  const auto file = codec::from_json<client::NetworkFile>(as_text(*text));
+  if (!file) co_return fail(ErrorKind::invalid_input, (dir / "network.json").string() + ": " + file.error());
+  const auto transport = net::make_tcp_transport(loop);
+  for (const client::Endpoint& endpoint : file->validators) {
+    const auto address = net::parse_address(endpoint.address);
+    if (!address) co_return std::unexpected(address.error());
+    net::RpcClient validator(loop, *transport, *address);
+    if (!co_await wait_for_validator(loop, validator, give_up))
+      co_return fail(ErrorKind::unavailable, fmt::format("{} at {} does not serve: start the network with 'zef net up "
+                                                         "--dir {}', or wait for longer",
+                                                         endpoint.name, endpoint.address, dir.string()));
+  }
+  co_return ExitCode::ok;
+}
+
+void add_wait(Program& program, CLI::App& net) {
+  struct WaitFlags {
+    std::filesystem::path dir;
+    std::uint64_t seconds = 60;
+  };
+  const auto flags = std::make_shared<WaitFlags>();
+  CLI::App& app = add_command(program, net, "wait", "Waits until every validator of a local network serves", [flags] {
+    net::Loop loop;
+    return run_flow(loop, wait_for_network(loop, flags->dir, loop.now() + std::chrono::seconds(flags->seconds)));
+  });
+  app.add_option("--dir", flags->dir, "The network's folder")->required();
+  app.add_option("--seconds", flags->seconds, "At most; then the exit status is 3")
+      ->check(CLI::Range(0, 86'400))
+      ->capture_default_str();
+}
+
 }  // namespace
 
 std::string network_table(const LocalNetwork& network) {
@@ -121,6 +181,7 @@ codec::Json network_json(const LocalNetwork& network) {
 
 void add_net_commands(Program& program) {
   CLI::App& net = add_group(program.app, "net", "Networks on this machine");
+  add_wait(program, net);
   const auto flags = std::make_shared<UpFlags>();
   LocalNetworkOptions& options = flags->options;
   CLI::App& app = add_command(program, net, "up",

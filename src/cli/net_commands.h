@@ -1,4 +1,4 @@
-// `zef net up`: a whole network on this machine, in the foreground.
+// `zef net up`: a whole network on this machine, in the foreground; `zef net wait`: until one serves.
 #pragma once
 
 #include "cli/command.h"

@@ -169,6 +169,20 @@ TEST_F(Commands, a_store_is_prepared_once_and_refused_to_another_validator) {
   EXPECT_EQ(init("2").status, 2) << "no such validator";
 }
 
+TEST_F(Commands, waiting_for_a_network_ends_with_the_time_given) {
+  EXPECT_EQ(run({"net", "wait", "--dir", folder / "none", "--seconds", "0"}).status, 2) << "no such network";
+  std::filesystem::create_directory(folder / "net");
+  write(folder / "net/net.json", "{}", 0644);
+  // Nothing listens on port 1.
+  write(folder / "net/network.json",
+        "{\"network\": \"" + std::string(64, '1') +
+            "\", \"validators\": [{\"index\": 0, \"name\": \"a\", \"address\": \"127.0.0.1:1\"}]}",
+        0644);
+  const Outcome outcome = run({"net", "wait", "--dir", folder / "net", "--seconds", "0"});
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_NE(outcome.err.find("a at 127.0.0.1:1"), std::string::npos) << outcome.err;
+}
+
 TEST_F(Commands, servers_refuse_addresses_and_stores_that_make_no_sense) {
   const std::string url = "file://" + (folder / "store");
   EXPECT_EQ(run({"balancer", "--store", url, "--listen", "nowhere"}).status, 2);
