@@ -245,13 +245,17 @@ struct Worker::State {
     });
   }
 
-  // The map says who owns a shard. A worker that finds itself replaced stops, whether its log noticed yet or not.
+  // The map says who owns a shard, and our head whether our log still takes records. A worker that finds itself
+  // replaced or sealed stops, whether its log noticed yet or not: nobody is sent to a sealed one, so it might never
+  // write again.
   void check_ownership() {
     bool lost = false;
     shards.for_each([&](ShardId id, const OwnedShard& shard) {
       const ledger::ShardEntry* entry = directory.entry_of(id);
       lost |= entry && entry->epoch > shard.epoch && entry->owner != self.id;
     });
+    for (const ledger::WorkerHead& head : directory.snapshot().workers)
+      lost |= head.worker == self.id && !std::holds_alternative<ledger::Active>(head.state);
     if (lost) stop_at_once({ErrorKind::fenced, "another worker has taken over shards of this one"});
   }
 
@@ -263,15 +267,18 @@ struct Worker::State {
 
   Task<Result<void>> drain() {
     serving = false;
-    Event done(world.executor);
-    clients.drain([&done] { done.set(); });
-    co_await done.wait_for(std::chrono::seconds(10));
+    // Shared: a connection that closes only after the time is up still sets it.
+    const auto done = std::make_shared<Event>(world.executor);
+    clients.drain([done] { done->set(); });
+    co_await done->wait_for(std::chrono::seconds(10));
     if (stopped) co_return fail(ErrorKind::fenced, "fenced while draining");
     if (log) {
       if (auto durable = co_await log->drain(); !durable) co_return durable;
+      release();  // what waited for the last records
     }
-    stopped = true;
-    co_return co_await ledger::seal_self(world.store, world.rng, self);
+    if (std::exchange(stopped, true)) co_return fail(ErrorKind::fenced, "fenced while draining");
+    // A long log has many slots: the search for the first free one begins where ours are known to end.
+    co_return co_await ledger::seal_self(world.store, world.rng, self, log ? log->slots_confirmed() : 0);
   }
 };
 

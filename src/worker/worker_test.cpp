@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "ledger/seal.h"
 #include "worker/testing/test_validator.h"
 
 namespace zef::worker {
@@ -147,6 +148,25 @@ TEST_F(WorkerTest, a_worker_that_was_replaced_answers_nothing_more) {
   validator.executor().advance(std::chrono::seconds(40));
   ASSERT_TRUE(late.has_value());
   EXPECT_FALSE(late->has_value());
+}
+
+TEST_F(WorkerTest, a_worker_that_was_sealed_stops_though_it_has_nothing_to_write) {
+  validator.start_all();
+  bool stopped = false;
+  validator.find("w0")->on_fatal([&](const Error& why) { stopped = why.kind == ErrorKind::fenced; });
+  // A rescuer that seals it and dies before it changes the map.
+  auto store = store::make_memory_store(validator.executor(), validator.bucket());
+  const auto map = validator.executor().run_until(ledger::read_map(*store));
+  ASSERT_TRUE(map);
+  zef::testing::SeededRng rng(11);
+  ledger::WorkerId rescuer;
+  rng.fill(rescuer.bytes);
+  for (const ledger::WorkerHead& head : map->workers)
+    if (head.name == "w0")
+      ASSERT_TRUE(validator.executor().run_until(
+          ledger::seal_worker({&validator.executor(), *store, rng, rescuer}, head.worker)));
+  validator.executor().advance(std::chrono::seconds(5));
+  EXPECT_TRUE(stopped);
 }
 
 TEST_F(WorkerTest, refuses_a_key_that_is_not_of_the_committee_and_a_store_of_another_network) {
