@@ -188,7 +188,7 @@ class Inside {
         ++answers_;
         answered_bytes_ += answer->body.size();
       } else if (auto* out = std::get_if<worker::EffectsOut>(&item)) {
-        tick_.add_own(std::move(out->batch));
+        tick_.add_own(*out);
       }
     });
   }

@@ -9,7 +9,7 @@ namespace zef::worker {
 inline constexpr std::size_t effects_per_batch_max = 256;
 inline constexpr std::size_t batches_per_message_max = 1024;
 inline constexpr std::size_t batch_bytes_max = 512U << 10;  // a batch takes no further proof beyond this
-inline constexpr std::size_t message_bytes_max = 1U << 20;  // a message takes no further batch beyond this
+inline constexpr std::size_t message_bytes_max = 1U << 20;  // no message of several batches is longer; one alone may be
 
 struct DeliverEffects {  // -> DeliveryResults, one for each batch, once durable
   codec::Bounded<shard::EffectBatch, 1, batches_per_message_max> batches;

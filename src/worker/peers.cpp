@@ -1,5 +1,7 @@
 #include "worker/peers.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 
 namespace zef::worker {
@@ -22,17 +24,26 @@ std::size_t Peers::waiting() const {
   return count;
 }
 
+void Peers::forget_gone() {
+  if (!directory_.known()) return;
+  std::erase_if(peers_, [this](const auto& entry) {
+    if (entry.second.in_flight > 0 || !entry.second.queue.empty()) return false;
+    return std::ranges::none_of(directory_.snapshot().workers,
+                                [&](const ledger::WorkerHead& head) { return head.internal_address == entry.first; });
+  });
+}
+
 void Peers::fail_later(ShardId source, ShardId destination) {
   executor_.after(options_.retry_delay, [this, alive = alive_, source, destination] {
     if (*alive) handlers_.on_failed(source, destination);
   });
 }
 
-void Peers::send(shard::EffectBatch batch) {
-  const ledger::WorkerHead* owner = directory_.owner_of(batch.destination);
+void Peers::send(const EffectsOut& effects) {
+  const ledger::WorkerHead* owner = directory_.owner_of(effects.destination);
   if (!owner) {
     directory_.refresh_soon();
-    return fail_later(batch.source, batch.destination);
+    return fail_later(effects.source, effects.destination);
   }
   Peer& peer = peers_[owner->internal_address];
   if (!peer.client) {
@@ -40,12 +51,11 @@ void Peers::send(shard::EffectBatch batch) {
     if (!address) {
       log::error("worker", "the map names a worker at '{}', which is no address", owner->internal_address);
       peers_.erase(owner->internal_address);
-      return fail_later(batch.source, batch.destination);
+      return fail_later(effects.source, effects.destination);
     }
     peer.client = std::make_unique<net::RpcClient>(executor_, transport_, *address);
   }
-  peer.names.emplace_back(batch.source, batch.destination);
-  peer.queue.push_back(codec::encode(batch));
+  peer.queue.push_back(effects);
   if (std::exchange(flush_scheduled_, true)) return;
   executor_.at_turn_end([this, alive = alive_] {
     if (*alive) flush();
@@ -59,21 +69,22 @@ void Peers::flush() {
 
 void Peers::flush(const std::string& address, Peer& peer) {
   while (!peer.queue.empty() && peer.in_flight < options_.messages_in_flight_max) {
-    std::size_t count = 0;
-    std::size_t bytes = 0;
-    while (count < peer.queue.size() && count < batches_per_message_max && bytes < message_bytes_max)
-      bytes += peer.queue[count++].size();
-    Bytes body;
-    body.reserve(bytes + 8);
-    codec::Writer writer(body);  // BCS(DeliverEffects): the batches are encoded already
-    writer.length(count);
+    Bytes batches;
     std::vector<std::pair<ShardId, ShardId>> sent;
-    for (std::size_t i = 0; i < count; ++i) {
-      writer.raw(peer.queue.front());
-      sent.push_back(peer.names.front());
+    while (!peer.queue.empty() && sent.size() < batches_per_message_max) {
+      const EffectsOut& next = peer.queue.front();
+      if (peer.front.empty()) peer.front = handlers_.build(next);
+      if (!sent.empty() && batches.size() + peer.front.size() > message_bytes_max) break;
+      append(batches, peer.front);
+      peer.front.clear();
+      sent.emplace_back(next.source, next.destination);
       peer.queue.pop_front();
-      peer.names.pop_front();
     }
+    Bytes body;
+    body.reserve(batches.size() + 8);
+    codec::Writer writer(body);  // BCS(DeliverEffects): the batches are encoded already
+    writer.length(sent.size());
+    writer.raw(batches);
     ++peer.in_flight;
     peer.client->call(body, options_.answer_time_max,
                       [this, alive = alive_, address, sent = std::move(sent)](Result<Bytes> answer) mutable {
@@ -83,32 +94,20 @@ void Peers::flush(const std::string& address, Peer& peer) {
 }
 
 void Peers::finish(const std::string& address, std::vector<std::pair<ShardId, ShardId>> sent, Result<Bytes> answer) {
+  const auto found = peers_.find(address);
+  ZEF_CHECK(found != peers_.end());
+  Peer& peer = found->second;
+  --peer.in_flight;
+  // What is still queued for it may belong to another worker by now: back to the outboxes as well.
   const auto fail_all = [&] {
     directory_.refresh_soon();  // it may have been replaced
     for (const auto& [source, destination] : sent) fail_later(source, destination);
+    for (const EffectsOut& waiting : std::exchange(peer.queue, {})) fail_later(waiting.source, waiting.destination);
+    peer.front.clear();
   };
-  const auto found = peers_.find(address);
-  ZEF_CHECK(found != peers_.end());
-  --found->second.in_flight;
   if (!answer) {
     log::info("worker", "effects for the worker at {} wait: {}", address, answer.error().message);
-    fail_all();
-    // What is still queued for it may belong to another worker by now: back to the outboxes as well.
-    for (const auto& [source, destination] : std::exchange(found->second.names, {})) fail_later(source, destination);
-    found->second.queue.clear();
-    if (found->second.in_flight == 0 && directory_.known()) {
-      // Forget workers that the map no longer names; a new one has another address, or comes back here at once.
-      bool named = false;
-      for (const ledger::WorkerHead& head : directory_.snapshot().workers) named |= head.internal_address == address;
-      if (!named)
-        executor_.post([this, alive = alive_, address] {
-          if (!*alive) return;
-          if (const auto gone = peers_.find(address);
-              gone != peers_.end() && gone->second.in_flight == 0 && gone->second.queue.empty())
-            peers_.erase(gone);
-        });
-    }
-    return;
+    return fail_all();
   }
   const auto results = codec::decode<DeliveryResults>(*answer);
   if (!results || results->results.size() != sent.size()) {
@@ -125,7 +124,7 @@ void Peers::finish(const std::string& address, std::vector<std::pair<ShardId, Sh
       handlers_.on_result(result);
     }
   }
-  flush(address, found->second);
+  flush(address, peer);
 }
 
 }  // namespace zef::worker

@@ -14,6 +14,7 @@
 #include "ledger/directory.h"
 #include "net/rpc.h"
 #include "worker/peer_messages.h"
+#include "worker/release.h"
 
 namespace zef::worker {
 
@@ -25,6 +26,8 @@ class Peers {
     Duration retry_delay = std::chrono::milliseconds(200);
   };
   struct Handlers {
+    // BCS(EffectBatch), when it goes: what waits here is only its name.
+    std::function<Bytes(const EffectsOut& effects)> build;
     std::function<void(DeliveryResult)> on_result;  // durable at the destination
     // Not delivered; to be built again. Called retry_delay after the failure.
     std::function<void(protocol::ShardId source, protocol::ShardId destination)> on_failed;
@@ -35,17 +38,19 @@ class Peers {
         Options options);
   ~Peers();
 
-  // Sends a batch to the worker that owns its destination now; at the end of the turn, with others for that worker.
-  void send(shard::EffectBatch batch);
+  // Sends effects to the worker that owns their destination now; at the end of the turn, with others for that worker.
+  void send(const EffectsOut& effects);
   // Reports a failure after retry_delay.
   void fail_later(protocol::ShardId source, protocol::ShardId destination);
+  // Drops the connections to workers that the map no longer names. Not from within a callback of this.
+  void forget_gone();
   [[nodiscard]] std::size_t waiting() const;
 
  private:
   struct Peer {
     std::unique_ptr<net::RpcClient> client;
-    std::deque<Bytes> queue;                                            // encoded batches
-    std::deque<std::pair<protocol::ShardId, protocol::ShardId>> names;  // of the queue's batches
+    std::deque<EffectsOut> queue;
+    Bytes front;  // the queue's first batch, if it was built and did not fit the last message
     std::size_t in_flight = 0;
   };
   void flush();

@@ -34,9 +34,13 @@ struct HistoryRead {
   Caller caller;
   std::variant<protocol::QueryExecuted, protocol::QueryReceived> query;
 };
-// Effects leave for their shard.
+// Effects leave for their shard: what the outbox of the source holds for the destination below the index `end`. The
+// batch is built from the outbox only when it goes (Tick::build_batch): one long proof may have effects for all shards,
+// and a copy of it for each of them must not wait in memory.
 struct EffectsOut {
-  shard::EffectBatch batch;
+  protocol::ShardId source;
+  protocol::ShardId destination;
+  std::uint64_t end = 0;
 };
 // A record of which the history takes a note.
 struct HistoryNote {

@@ -20,17 +20,16 @@ const Uid* account_of(const Query& query) {
   return nullptr;
 }
 
-// An upper bound, roughly, of the bytes that a proof takes in a message.
-std::size_t size_estimate(const Proof& proof) {
-  std::size_t bytes = 0;
-  for (const auto& [validator, signature] : proof.certificate.votes) bytes += 80 + 32 * signature.path.size();
-  const auto add = [&bytes](const Request& request) {
-    bytes += 128 + 8 * request.account.depth();
-    const auto* transfer = std::get_if<Transfer>(&request.operation);
-    bytes += transfer ? transfer->payments.size() * 128 : 512;
-  };
-  for (const Request& request : proof.earlier) add(request);
-  if (const auto* confirm = std::get_if<Confirm>(&proof.certificate.value.kind)) add(confirm->request);
+// Between shards of one worker, in one turn: what is built beyond waits for the next.
+constexpr std::size_t own_bytes_per_turn_max = 8U << 20;
+
+// An upper bound of the bytes that a proof takes in a message.
+std::size_t size_of(const Proof& proof) {
+  std::size_t bytes = 512;
+  for (const auto& [validator, signature] : proof.certificate.votes) bytes += 96 + 32 * signature.path.size();
+  for (const Request& request : proof.earlier) bytes += encoded_size(request);
+  if (const auto* confirm = std::get_if<Confirm>(&proof.certificate.value.kind))
+    bytes += encoded_size(confirm->request);
   return bytes;
 }
 
@@ -38,7 +37,7 @@ std::size_t size_estimate(const Proof& proof) {
 
 void Tick::add(Caller caller, Query query) { messages_.emplace_back(FromClient{caller, std::move(query)}); }
 void Tick::add(Caller caller, DeliverEffects effects) { messages_.emplace_back(FromPeer{caller, std::move(effects)}); }
-void Tick::add_own(shard::EffectBatch batch) { messages_.emplace_back(FromSelf{std::move(batch)}); }
+void Tick::add_own(const EffectsOut& effects) { own_.push_back(effects); }
 void Tick::add_result(DeliveryResult result) { messages_.emplace_back(Result{std::move(result)}); }
 void Tick::add_fee_totals() { messages_.emplace_back(FeeTime{}); }
 
@@ -56,6 +55,7 @@ void Tick::touch_all_outboxes() {
 void Tick::run() {
   ++metrics_.turns;
   std::vector<Message> messages = std::exchange(messages_, {});
+  take_own(messages);
   VerificationBatch batch(parts_.network, parts_.caches);
   std::vector<Prepared> prepared;
   prepared.reserve(messages.size());
@@ -64,6 +64,16 @@ void Tick::run() {
   for (std::size_t i = 0; i < messages.size(); ++i) handle(messages[i], prepared[i], batch);
   sign_and_queue();
   queue_effects();
+}
+
+void Tick::take_own(std::vector<Message>& messages) {
+  std::size_t bytes = 0;
+  while (!own_.empty() && bytes < own_bytes_per_turn_max) {
+    shard::EffectBatch batch = build_batch(own_.front());
+    own_.pop_front();
+    for (const Proof& proof : batch.proofs) bytes += size_of(proof);
+    messages.emplace_back(FromSelf{std::move(batch)});
+  }
 }
 
 Tick::Prepared Tick::prepare(const Message& message, VerificationBatch& batch) {
@@ -224,9 +234,15 @@ void Tick::apply_result(const DeliveryResult& result) {
   if (!owned) return;
   const auto* accepted = std::get_if<Accepted>(&result.result);
   if (!accepted) return failed_.emplace_back(result.source, result.destination), void();
+  shard::Outcome outcome = owned->shard.acknowledge(result.destination, accepted->up_to);
+  if (outcome.records.empty()) {  // not at once again: it would turn in a circle
+    log::error("worker", "shard {} acknowledged effects of shard {} below {}: none of those sent",
+               result.destination.value(), result.source.value(), accepted->up_to);
+    return failed_.emplace_back(result.source, result.destination), void();
+  }
   in_flight_.erase({result.source, result.destination});
   touched_.insert(result.source);
-  log_records(result.source, *owned, owned->shard.acknowledge(result.destination, accepted->up_to).records);
+  log_records(result.source, *owned, std::move(outcome.records));
 }
 
 Totals Tick::totals() const {
@@ -276,23 +292,29 @@ void Tick::queue_effects() {
     for (const ShardId destination : owned->shard.destinations()) {
       // One batch at a time for each pair keeps its order; what gathers meanwhile goes with the next one.
       if (!in_flight_.insert({source, destination}).second) continue;
-      parts_.releases.push(parts_.log.appended(), EffectsOut{build_batch(source, destination, owned->shard)});
+      // `end` is fixed now: what gathers later is not durable when this leaves.
+      const std::uint64_t end = owned->shard.outgoing(destination, 0, effects_per_batch_max).back().index + 1;
+      parts_.releases.push(parts_.log.appended(), EffectsOut{source, destination, end});
     }
   }
 }
 
-shard::EffectBatch Tick::build_batch(ShardId source, ShardId destination, const shard::Shard& from) const {
-  shard::EffectBatch batch{.source = source, .destination = destination, .first = 0, .effects = {}, .proofs = {}};
+shard::EffectBatch Tick::build_batch(const EffectsOut& effects) const {
+  const OwnedShard* owned = parts_.shards.find(effects.source);
+  ZEF_CHECK(owned);
+  shard::EffectBatch batch{
+      .source = effects.source, .destination = effects.destination, .first = 0, .effects = {}, .proofs = {}};
   const Proof* last = nullptr;
   bool first = true;
   std::size_t bytes = 0;
-  for (shard::OutgoingEffect& outgoing : from.outgoing(destination, 0, effects_per_batch_max)) {
+  for (shard::OutgoingEffect& outgoing : owned->shard.outgoing(effects.destination, 0, effects_per_batch_max)) {
+    if (outgoing.index >= effects.end) break;  // its record may not be durable yet
     if (std::exchange(first, false)) batch.first = outgoing.index;
     if (auto* certified = std::get_if<shard::CertifiedEffect>(&outgoing.effect)) {
       if (outgoing.proof.get() != last) {  // effects of one proof follow each other
         if (bytes > batch_bytes_max) break;
         last = outgoing.proof.get();
-        bytes += size_estimate(*last);
+        bytes += size_of(*last);
         batch.proofs.push_back(*last);
       }
       certified->proof = static_cast<std::uint32_t>(batch.proofs.size() - 1);

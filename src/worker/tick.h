@@ -9,6 +9,7 @@
 // Thread rule: one thread. The tick reads no clock, no socket and no store: time is the caller's.
 #pragma once
 
+#include <deque>
 #include <set>
 #include <vector>
 
@@ -39,13 +40,18 @@ class Tick {
   // The messages of this turn.
   void add(Caller caller, protocol::Query query);
   void add(Caller caller, DeliverEffects effects);  // from another worker
-  void add_own(shard::EffectBatch batch);           // from a shard of this worker to another one of it
+  void add_own(const EffectsOut& effects);          // from a shard of this worker to another one of it
   void add_result(DeliveryResult result);           // another worker's answer to effects of ours
   void add_fee_totals();                            // the time for fee totals has come
   void add_resend(protocol::ShardId source, protocol::ShardId destination);  // after a failed delivery: build it again
 
-  [[nodiscard]] bool empty() const { return messages_.empty() && touched_.empty(); }
+  [[nodiscard]] bool empty() const { return messages_.empty() && touched_.empty() && own_.empty(); }
+  // What may be left afterwards (not empty()): effects between shards of this worker, so many that they take more
+  // turns.
   void run();
+
+  // The batch of effects that left the release queue, as its outbox holds them.
+  [[nodiscard]] shard::EffectBatch build_batch(const EffectsOut& effects) const;
 
   // Pairs (source, destination) whose delivery failed in this turn: call add_resend for each, some time later.
   [[nodiscard]] std::vector<std::pair<protocol::ShardId, protocol::ShardId>> take_failed() {
@@ -95,6 +101,7 @@ class Tick {
     std::variant<protocol::Value, protocol::AccountState> what;
   };
 
+  void take_own(std::vector<Message>& messages);
   Prepared prepare(const Message& message, protocol::VerificationBatch& batch);
   Prepared prepare_query(const protocol::Query& query, protocol::VerificationBatch& batch);
   void handle(Message& message, Prepared& prepared, protocol::VerificationBatch& batch);
@@ -108,11 +115,10 @@ class Tick {
   void sign_and_queue();
   void answer(Caller caller, const protocol::Answer& answer);
   void queue_effects();
-  [[nodiscard]] shard::EffectBatch build_batch(protocol::ShardId source, protocol::ShardId destination,
-                                               const shard::Shard& from) const;
 
   Parts parts_;
   std::vector<Message> messages_;
+  std::deque<EffectsOut> own_;
   std::vector<ToSign> to_sign_;
   std::set<protocol::ShardId> touched_;  // shards whose outboxes may hold something to send
   std::set<std::pair<protocol::ShardId, protocol::ShardId>> in_flight_;  // (source, destination) under way

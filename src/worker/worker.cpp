@@ -26,7 +26,8 @@ struct Worker::State {
         segments(world.store, options.segment_cache_bytes),
         directory(world.executor, world.store, options.directory),
         peers(world.executor, world.internal_transport, directory,
-              {.on_result = [this](DeliveryResult result) { on_result(std::move(result)); },
+              {.build = [this](const EffectsOut& effects) { return codec::encode(tick->build_batch(effects)); },
+               .on_result = [this](DeliveryResult result) { on_result(std::move(result)); },
                .on_failed = [this](ShardId source, ShardId destination) { on_failed(source, destination); }},
               options.peers),
         clients(world.executor, world.client_transport, client_handlers()),
@@ -130,6 +131,7 @@ struct Worker::State {
       tick->run();
       for (const auto& [source, destination] : tick->take_failed()) peers.fail_later(source, destination);
       release();  // what needed no record may leave at once
+      if (!tick->empty()) schedule_tick();
     });
   }
 
@@ -142,8 +144,8 @@ struct Worker::State {
   void leave(ClientAnswer& answer) { clients.respond(answer.caller.connection, answer.caller.request_id, answer.body); }
   void leave(PeerAnswer& answer) { internals.respond(answer.caller.connection, answer.caller.request_id, answer.body); }
   void leave(EffectsOut& out) {
-    if (!shards.find(out.batch.destination)) return peers.send(std::move(out.batch));
-    tick->add_own(std::move(out.batch));
+    if (!shards.find(out.destination)) return peers.send(out);
+    tick->add_own(out);
     schedule_tick();
   }
   void leave(HistoryNote& note) {
@@ -201,7 +203,10 @@ struct Worker::State {
     });
     if (auto durable = co_await log->drain(); !durable) co_return durable;
 
-    directory.on_change([this] { check_ownership(); });
+    directory.on_change([this] {
+      peers.forget_gone();
+      check_ownership();
+    });
     directory.start();
     serving = true;
     tick->touch_all_outboxes();
