@@ -213,7 +213,7 @@ Result<ExitCode> sync(const OperationFlags& flags) {
 CLI::App& add(Program& program, CLI::App& wallet, const char* name, const char* description,
               const std::shared_ptr<OperationFlags>& flags, Result<ExitCode> (*action)(const OperationFlags&)) {
   CLI::App& app = add_command(program, wallet, name, description, [flags, action] { return action(*flags); });
-  flags->add_to(app, true);
+  flags->add_to(app);
   return app;
 }
 

@@ -7,12 +7,12 @@
 namespace zef::cli {
 namespace fs = std::filesystem;
 
-void WalletFlags::add_to(CLI::App& app, bool signing) {
+void WalletFlags::add_to(CLI::App& app) {
   app.add_option("--dir", dir, "The folder of a local network: its wallet, genesis, addresses and passphrase");
   app.add_option("--wallet", wallet, "The wallet's file");
   app.add_option("--genesis", genesis, "The network's genesis file");
   app.add_option("--network", network, "Where the validators are: the network's network.json");
-  if (signing) passphrase.add_to(app);
+  passphrase.add_to(app);
   add_json_flag(app, json);
 }
 

@@ -21,8 +21,8 @@ struct WalletFlags {
   PassphraseOptions passphrase;
   bool json = false;
 
-  // `signing`: with the flags of the passphrase.
-  void add_to(CLI::App& app, bool signing);
+  // The passphrase's flags too, where nothing is signed as well: a script gives all commands the same ones.
+  void add_to(CLI::App& app);
   // Fills in what --dir stands for. invalid_input if a file is not named.
   [[nodiscard]] Result<WalletFlags> complete() const;
   [[nodiscard]] Result<crypto::SecretBytes> read_passphrase() const;

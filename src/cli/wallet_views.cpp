@@ -235,27 +235,25 @@ Result<ExitCode> make_key(const ViewFlags& flags) {
 }  // namespace
 
 void add_wallet_views(Program& program, CLI::App& wallet) {
-  const auto add = [&](const char* name, const char* description, bool signing,
-                       Result<ExitCode> (*action)(const ViewFlags&)) {
+  const auto add = [&](const char* name, const char* description, Result<ExitCode> (*action)(const ViewFlags&)) {
     auto flags = std::make_shared<ViewFlags>();
     CLI::App& app = add_command(program, wallet, name, description, [flags, action] { return action(*flags); });
-    flags->add_to(app, signing);
+    flags->add_to(app);
     return std::pair<ViewFlags&, CLI::App&>(*flags, app);
   };
   {
-    auto [flags, app] = add("show", "Accounts and balances, as a quorum of the validators has them", false, show);
+    auto [flags, app] = add("show", "Accounts and balances, as a quorum of the validators has them", show);
     app.add_option("accounts", flags.accounts, "Which; all without this");
     app.add_flag("--offline", flags.offline, "As the wallet knows it, without asking anybody");
   }
   {
-    auto [flags, app] = add("history", "What an account did and received, newest first; see also sync", false, history);
+    auto [flags, app] = add("history", "What an account did and received, newest first; see also sync", history);
     app.add_option("account", flags.account, "Which")->required();
     app.add_option("--limit", flags.limit, "Entries on a page")->check(CLI::Range(1, 10'000))->capture_default_str();
     app.add_option("--page", flags.page, "1 is the newest")->check(CLI::Range(1, 1'000'000))->capture_default_str();
   }
   {
-    auto [flags, app] =
-        add("export", "The wallet's public data as JSON; keys only with --keys-to", true, export_wallet);
+    auto [flags, app] = add("export", "The wallet's public data as JSON; keys only with --keys-to", export_wallet);
     app.add_option("accounts", flags.accounts, "Which; all without this");
     auto* keys_to = app.add_option("--keys-to", flags.keys_to, "A folder for one sealed key file for each account");
     auto* file = app.add_option("--keys-passphrase-file", flags.keys_passphrase.file,
@@ -265,8 +263,8 @@ void add_wallet_views(Program& program, CLI::App& wallet) {
         ->needs(keys_to)
         ->excludes(file);
   }
-  add("create", "Makes an empty wallet", true, create);
-  add("key", "Makes a key in the wallet and prints its public part, for others to give accounts to", true, make_key);
+  add("create", "Makes an empty wallet", create);
+  add("key", "Makes a key in the wallet and prints its public part, for others to give accounts to", make_key);
 }
 
 }  // namespace zef::cli
