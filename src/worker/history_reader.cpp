@@ -9,6 +9,23 @@ namespace {
 
 using namespace protocol;
 
+// Segments that one page may read: a small question must not make a worker read and check hundreds of them.
+constexpr std::size_t page_segments_max = 32;
+
+// Whether a page may read on at this place.
+class SegmentCount {
+ public:
+  bool allows(const History::Place& place) {
+    if (last_ && last_->log == place.log && last_->slot == place.slot) return true;
+    last_ = place;
+    return ++count_ <= page_segments_max;
+  }
+
+ private:
+  std::optional<History::Place> last_;
+  std::size_t count_ = 0;
+};
+
 Answer not_now(const Error& error) {
   log::warning("worker", "a page of history could not be read: {}", error.message);
   return Refused{Unavailable{"the history cannot be read from the store now; try again"}};
@@ -27,10 +44,11 @@ Task<Result<shard::Record>> read_record(ledger::SegmentCache& segments, ledger::
 Task<Answer> read_executed(const History& history, ledger::SegmentCache& segments, QueryExecuted query) {
   ExecutedPage page;
   std::size_t bytes = 0;
+  SegmentCount segment_count;
   const std::size_t limit = std::clamp<std::size_t>(query.limit, 1, page_entries_max);
   const auto entries = history.executed(query.account, query.from, limit + 1);
   for (const History::Executed& entry : entries) {
-    if (page.proofs.size() == limit || bytes >= page_bytes_max) {
+    if (page.proofs.size() == limit || bytes >= page_bytes_max || !segment_count.allows(entry.place)) {
       page.more_from = entry.first;
       break;
     }
@@ -47,7 +65,9 @@ Task<Answer> read_executed(const History& history, ledger::SegmentCache& segment
 Task<Answer> read_received(const History& history, ledger::SegmentCache& segments, QueryReceived query) {
   ReceivedPage page{.credits = {}, .next = query.from, .total = history.received_count(query.account)};
   const std::size_t limit = std::clamp<std::size_t>(query.limit, 1, page_entries_max);
+  SegmentCount segment_count;
   for (const History::Place& place : history.received(query.account, query.from, limit)) {
+    if (!segment_count.allows(place)) break;
     auto record = co_await read_record(segments, history.where(place));
     if (!record) co_return not_now(record.error());
     const auto* received = std::get_if<shard::EffectsReceived>(&*record);
