@@ -256,7 +256,7 @@ std::string status_text(const client::AccountView& account) {
   std::string text = account.chain.closed ? "closed" : "open";
   if (!account.announced)
     text = "being opened";
-  else if (!account.owned)
+  else if (!account.owned && !account.chain.closed)
     text = "given away";
   if (account.pending) text += fmt::format(", pending: {}", in_words(account.pending->operation));
   return text;

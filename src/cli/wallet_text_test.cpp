@@ -89,5 +89,14 @@ TEST(WalletText, shows_requests_as_json) {
 
 TEST(WalletText, shows_times_in_utc) { EXPECT_EQ(time_text(86'400'000ULL * 365), "1971-01-01 00:00:00"); }
 
+TEST(WalletText, a_closed_account_is_not_called_given_away) {
+  client::AccountView account;
+  account.announced = true;
+  account.owned = false;
+  EXPECT_EQ(status_text(account), "given away");
+  account.chain.closed = true;  // nobody owns it any more
+  EXPECT_EQ(status_text(account), "closed");
+}
+
 }  // namespace
 }  // namespace zef::cli
