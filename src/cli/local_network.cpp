@@ -209,7 +209,8 @@ struct LocalNetwork::State {
     read_lines(process);
     process.dead_processor_us += ended.processor_us;
     const bool was_ready = std::exchange(process.ready, false);
-    const std::string words = process.child->last_words();
+    std::string words = process.child->last_words();
+    if (constexpr std::string_view prefix = "zef: "; words.starts_with(prefix)) words.erase(0, prefix.size());
     process.child.reset();
     if (!process.wanted) return;
     if (!was_ready) {
