@@ -24,6 +24,7 @@ struct Options {
   net::RpcServerOptions server{.limits = {.frame_bytes_max = 4U << 20, .queued_bytes_max = 16ULL << 20},
                                .connections_max = 4096,
                                .calls_per_connection_max = 1024,
+                               .queued_bytes_pause = 256U << 10,  // a client that does not read asks no more
                                .idle_time_max = std::chrono::minutes(10)};
   ledger::Directory::Options directory;
   Duration answer_time_max = std::chrono::seconds(5);  // of one try

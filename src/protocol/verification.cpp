@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "crypto/batch_signer.h"
@@ -149,26 +150,31 @@ class RootChecks {
     return found->second;
   }
 
-  // All of them in one call; valid ones go to the cache of whoever asked first.
-  void run(const Bytes& prefix) {
+  // Those at these places that were not checked yet, in one call; valid ones go to the cache of whoever asked first.
+  void run(const Bytes& prefix, const std::vector<std::size_t>& places) {
+    std::vector<Check*> wanted;
+    for (const std::size_t place : places) {
+      if (place == known_root || std::exchange(checks_[place].done, true)) continue;
+      wanted.push_back(&checks_[place]);
+    }
     const std::size_t message_size = prefix.size() + Hash::size;
     Bytes messages;
-    messages.reserve(checks_.size() * message_size);
-    for (const Check& check : checks_) {
+    messages.reserve(wanted.size() * message_size);
+    for (const Check* check : wanted) {
       append(messages, prefix);
-      append(messages, check.signed_root->root.view());
+      append(messages, check->signed_root->root.view());
     }
     std::vector<crypto::SignedItem> items;
-    items.reserve(checks_.size());
-    for (std::size_t i = 0; i < checks_.size(); ++i) {
-      const SignedRoot& signed_root = *checks_[i].signed_root;
+    items.reserve(wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      const SignedRoot& signed_root = *wanted[i]->signed_root;
       items.push_back({.key = signed_root.key,
                        .message = ByteView(messages).subspan(i * message_size, message_size),
                        .signature = signed_root.signature});
     }
     const std::vector<bool> valid = crypto::verify_many(items);
-    for (std::size_t i = 0; i < checks_.size(); ++i) {
-      Check& check = checks_[i];
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      Check& check = *wanted[i];
       check.valid = valid[i];
       if (check.valid)
         check.cache->insert(check.signed_root->key, check.signed_root->root, check.signed_root->signature);
@@ -182,6 +188,7 @@ class RootChecks {
     const SignedRoot* signed_root;  // into places_, whose nodes do not move
     crypto::RootCache* cache;
     bool valid;
+    bool done = false;
   };
   std::unordered_map<SignedRoot, std::size_t, HashSignedRoot> places_;
   std::vector<Check> checks_;
@@ -278,7 +285,23 @@ std::size_t VerificationBatch::add(Proof proof) {
 void VerificationBatch::run() {
   ZEF_CHECK(!state_->ran);
   state_->ran = true;
-  state_->checks.run(batch_root_prefix(state_->network.id));
+  const Bytes prefix = batch_root_prefix(state_->network.id);
+  // First the orders and one unknown root of each certificate; then the others of those certificates that passed. So a
+  // worthless certificate costs one verification, however many signers it names (C1: stop at the first bad one).
+  std::vector<std::size_t> first;
+  for (const State::PendingOrder& order : state_->orders)
+    if (order.check) first.push_back(*order.check);
+  const auto unknown = [](const State::PendingProof& proof) {
+    return std::ranges::find_if(proof.checks, [](std::size_t place) { return place != known_root; });
+  };
+  for (const State::PendingProof& proof : state_->proofs)
+    if (const auto found = unknown(proof); found != proof.checks.end()) first.push_back(*found);
+  state_->checks.run(prefix, first);
+  std::vector<std::size_t> rest;
+  for (const State::PendingProof& proof : state_->proofs)
+    if (const auto found = unknown(proof); found != proof.checks.end() && state_->checks.valid(*found))
+      rest.insert(rest.end(), std::next(found), proof.checks.end());
+  state_->checks.run(prefix, rest);
 }
 
 Ruled<VerifiedOrder> VerificationBatch::take_order(std::size_t place) {
