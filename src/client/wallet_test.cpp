@@ -270,15 +270,21 @@ class Crashes : public ::testing::TestWithParam<Task<void> (*)(Wallet&)> {};
 
 // Every callback of the executor is a place to die at: what the wallet had committed is all that is left of it.
 TEST_P(Crashes, at_every_step_leave_a_wallet_that_finishes_and_signs_nothing_twice) {
-  bool ended = false;
-  for (std::size_t steps = 0; !ended; ++steps) {
-    zef::testing::TempFolder folder;
+  // Networks of one seed are the same network: one new wallet serves as the beginning of every run.
+  zef::testing::TempFolder origin;
+  {
     LocalNetwork net({.validators = 4, .accounts = 4});
     std::vector<NewAccount> accounts;
     accounts.push_back(
         {Uid::genesis(0), net.key(0), genesis_chain(net.network.genesis(), net.network.network(), 0, true), ""});
-    ASSERT_TRUE(Wallet::create(folder / "w", net.network.id(), passphrase(), std::move(accounts),
+    ASSERT_TRUE(Wallet::create(origin / "w", net.network.id(), passphrase(), std::move(accounts),
                                net.executor.wall_now(), crypto::seal_parameters_min));
+  }
+  bool ended = false;
+  for (std::size_t steps = 0; !ended; ++steps) {
+    zef::testing::TempFolder folder;
+    std::filesystem::copy_file(origin / "w", folder / "w");
+    LocalNetwork net({.validators = 4, .accounts = 4});
     const auto reopen = [&](QuorumDriver& quorum) {
       auto wallet = Wallet::open(folder / "w", net.executor, net.network.network());
       ZEF_CHECK(wallet);
