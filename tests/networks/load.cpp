@@ -121,7 +121,8 @@ Task<bool> Load::settle(AccountDriver& account, client::Outcome<client::Complete
   ++interrupted_;
   client::Failure why = std::move(outcome.error());
   if (!account.pending()) {  // nothing was signed
-    if (why.kind != FailureKind::unavailable && why.kind != FailureKind::insufficient_funds)
+    if (why.kind != FailureKind::unavailable && why.kind != FailureKind::not_found &&
+        why.kind != FailureKind::insufficient_funds)
       problems_.push_back(
           fmt::format("account {} refused before anything was signed: {}", account.uid().text(), why.message));
     co_return false;
@@ -129,7 +130,9 @@ Task<bool> Load::settle(AccountDriver& account, client::Outcome<client::Complete
   const Request request = account.pending()->request;
   const MonotonicTime give_up = rig_.loop.now() + blocked_after;
   while (true) {
-    if (why.kind != FailureKind::unavailable || rig_.loop.now() >= give_up) {
+    // not_found: a child whose creation has not arrived everywhere, because processes are down.
+    const bool passes = why.kind == FailureKind::unavailable || why.kind == FailureKind::not_found;
+    if (!passes || rig_.loop.now() >= give_up) {
       problems_.push_back(fmt::format("account {} is blocked at {}: {}", account.uid().text(),
                                       request.sequence_number.value(), why.message));
       co_return false;
