@@ -53,7 +53,7 @@ struct WorkerFlags : ServerFlags {
   std::uint64_t flush_delay_ms = 25;
   std::uint64_t fee_period_ms = 10'000;
   double flushes_per_second_max = 0;
-  std::size_t in_flight_max = 8;
+  std::size_t in_flight_max = ledger::slots_in_flight_max;
 };
 
 Result<worker::WorkerOptions> worker_options(const WorkerFlags& flags) {
@@ -235,7 +235,7 @@ void add_worker(Program& program) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--log-slots-in-flight", flags->in_flight_max, "Log writes at a time")
-      ->check(CLI::Range(1, 64))
+      ->check(CLI::Range(std::size_t{1}, ledger::slots_in_flight_max))
       ->capture_default_str();
   app.add_option("--fee-period-ms", flags->fee_period_ms, "How often fees go to the reward accounts")
       ->check(CLI::Range(10, 86'400'000))

@@ -13,6 +13,10 @@ using WorkerId = FixedBytes<struct WorkerIdTag, 16>;
 using Slot = std::uint64_t;          // place of a segment in a worker's log, from 0
 using RecordNumber = std::uint64_t;  // place of a record in a worker's log, from 0, over all its segments
 
+// A worker sends slot j only when all slots up to j - slots_in_flight_max are in the store: whoever finds slot k free
+// and one from k + slots_in_flight_max on taken knows that the store has lost an object.
+inline constexpr std::size_t slots_in_flight_max = 8;
+
 inline constexpr std::size_t group_count = 16;  // objects of the shard map, 64 shards each
 [[nodiscard]] inline std::size_t group_of(protocol::ShardId shard) {
   return shard.value() / (protocol::shard_count / group_count);

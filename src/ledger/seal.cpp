@@ -5,8 +5,11 @@
 // never confirmed, nor any after it.
 #include "ledger/seal.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "ledger/objects.h"
@@ -31,13 +34,38 @@ Task<Slot> skip_segments(Executor& executor, store::ObjectStore& store, WorkerId
   }
 }
 
+// Slot `free` is not taken. If one so far behind it is that its worker must have seen `free` in the store, the store
+// has lost an object, and with it votes that clients have seen: nobody may go on from there.
+Task<Result<void>> check_nothing_is_lost(Sealer sealer, WorkerId victim, Slot free) {
+  const std::string first = slot_key(victim, 0);
+  const std::string prefix = first.substr(0, first.rfind('/') + 1);
+  Patience patience(sealer.executor);
+  for (;;) {
+    auto behind = co_await sealer.store.list(prefix, slot_key(victim, free + slots_in_flight_max - 1), 1);
+    if (behind && behind->empty()) co_return Result<void>{};
+    if (behind)
+      co_return fail(ErrorKind::corrupt,
+                     fmt::format("{} is missing although {} exists: the store has lost a part of the log. "
+                                 "Restore that object, then start again",
+                                 slot_key(victim, free), behind->front()));
+    Error trouble = store_error(prefix, std::move(behind.error())).error();
+    if (!co_await patience.again(trouble.kind)) co_return std::unexpected(std::move(trouble));
+  }
+}
+
 // The first slot that holds anyone's SEAL, or is free and gets ours.
 Task<Result<Slot>> find_seal(Sealer sealer, WorkerId victim, Slot from) {
   Slot slot = from;
   if (sealer.executor != nullptr) slot = co_await skip_segments(*sealer.executor, sealer.store, victim, from);
   Patience patience(sealer.executor);
+  std::optional<Slot> checked;
   for (;;) {
     const std::string key = slot_key(victim, slot);
+    if (checked != slot) {
+      if (auto whole = co_await check_nothing_is_lost(sealer, victim, slot); !whole)
+        co_return std::unexpected(std::move(whole.error()));
+      checked = slot;
+    }
     // A SEAL of this rescuer at this slot has always the same bytes, so sending it again is harmless.
     auto put = co_await sealer.store.put_if_absent(key, store::content(encode_seal({victim, sealer.rescuer, slot})));
     if (put && std::holds_alternative<store::Created>(*put)) co_return slot;

@@ -160,6 +160,24 @@ TEST(BeginWorker, a_predecessor_without_a_head_is_corruption_and_changes_nothing
   EXPECT_EQ(world.object(group_key(0)), group);
 }
 
+TEST(BeginWorker, a_lost_slot_of_a_log_that_was_not_sealed_is_corruption_and_nothing_is_changed) {
+  World world;
+  const auto first = world.live({.rounds = 12});
+  for (const Slot lost : {Slot{0}, Slot{3}}) {
+    const Bytes kept = world.object(slot_key(first->id, lost));
+    ASSERT_TRUE(world.state->del(slot_key(first->id, lost)));
+    const auto second = world.live();
+    EXPECT_EQ(second->ended->error().kind, ErrorKind::corrupt);
+    EXPECT_NE(second->ended->error().message.find(slot_key(first->id, lost)), std::string::npos);
+    EXPECT_EQ(world.map().entries[0].owner, first->id);
+    // Restored, it goes on.
+    ASSERT_TRUE(world.state->put_if_absent(slot_key(first->id, lost), store::content(kept)));
+  }
+  const auto third = world.live();
+  EXPECT_TRUE(third->ended->has_value());
+  EXPECT_TRUE(is_prefix(first->confirmed, third->recovered));
+}
+
 TEST(BeginWorker, a_damaged_map_is_corruption_that_names_the_object) {
   World world;
   Bytes bytes = world.object(group_key(3));

@@ -79,7 +79,7 @@ struct WorkerLog::State {
         options(options_in),
         rate(options_in.flushes_per_second_max, options_in.flush_burst),
         progress(executor_in) {
-    ZEF_CHECK(options.in_flight_max > 0 && options.flush_burst > 0);
+    ZEF_CHECK(options.in_flight_max > 0 && options.in_flight_max <= slots_in_flight_max && options.flush_burst > 0);
     ZEF_CHECK(options.segment_bytes_max + record_overhead_max <= payload_bytes_max);
   }
   ~State() {

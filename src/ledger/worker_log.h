@@ -30,7 +30,7 @@ struct LogRecord {
 class WorkerLog {
  public:
   struct Options {
-    std::size_t in_flight_max = 8;
+    std::size_t in_flight_max = slots_in_flight_max;       // not more
     Duration flush_delay = std::chrono::milliseconds(25);  // with something in flight; at once with nothing in flight
     std::size_t flush_bytes = 1U << 20;                    // flushed when this much is buffered
     std::size_t segment_bytes_max = 4U << 20;

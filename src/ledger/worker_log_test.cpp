@@ -196,7 +196,7 @@ TEST_F(WorkerLogTest, knows_the_place_of_a_confirmed_record) {
 }
 
 TEST_F(WorkerLogTest, keeps_the_flush_rate_after_a_burst) {
-  open({.in_flight_max = 100, .flush_bytes = 100, .flushes_per_second_max = 10, .flush_burst = 3});
+  open({.flush_bytes = 100, .flushes_per_second_max = 10, .flush_burst = 3});
   for (int i = 0; i < 10; ++i) append_and_flush();
   EXPECT_EQ(store_.sent.size(), 3U);
   executor_.advance(milliseconds(100));
