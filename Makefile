@@ -5,8 +5,9 @@
 MAKEFLAGS += --no-print-directory
 SECONDS ?= 60
 unexport SECONDS
+ROUNDS ?= 100
 
-.PHONY: help setup build run test bench format lint asan tsan fuzz clean
+.PHONY: help setup build run test crash bench format lint asan tsan fuzz clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'

@@ -10,7 +10,7 @@ namespace zef::balancer {
 
 struct ToShard {
   protocol::ShardId shard;
-};                       // the account's or instance's
+};  // the account's or instance's
 struct ToAnyWorker {};   // QueryNetwork
 struct ToAllWorkers {};  // QueryTotals: the answers are summed
 using Route = std::variant<ToShard, ToAnyWorker, ToAllWorkers>;

@@ -11,8 +11,8 @@ namespace zef {
 
 }  // namespace zef
 
-#define ZEF_CHECK(condition)                                           \
-  do {                                                                 \
-    if (!(condition)) [[unlikely]]                                     \
-      ::zef::check_failed(__FILE__, __LINE__, #condition);             \
+#define ZEF_CHECK(condition)                               \
+  do {                                                     \
+    if (!(condition)) [[unlikely]]                         \
+      ::zef::check_failed(__FILE__, __LINE__, #condition); \
   } while (false)

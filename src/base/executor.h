@@ -34,8 +34,9 @@ class Executor : public Clock {
  public:
   // Runs the callback soon, in the order of the posts. Safe from any thread.
   virtual void post(Callback callback) = 0;
-  // Runs the callback once, after everything that is ready now (all sockets that have something to read, all posts): the
-  // place to act on a whole batch. An executor without turns treats it as a post. Only from the executor's own thread.
+  // Runs the callback once, after everything that is ready now (all sockets that have something to read, all posts):
+  // the place to act on a whole batch. An executor without turns treats it as a post. Only from the executor's own
+  // thread.
   virtual void at_turn_end(Callback callback) { post(std::move(callback)); }
   // Runs the callback once, not before `delay` has passed.
   virtual TimerId after(Duration delay, Callback callback) = 0;

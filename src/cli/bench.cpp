@@ -270,7 +270,7 @@ void add_bench_command(Program& program) {
                               "Runs a network of its own under load and measures it; 'bench core': one worker",
                               [flags] { return bench(*flags); });
   app.require_subcommand(0, 1);
-  app.add_option("--validators", flags->validators, "How many")->check(CLI::Range(1, 64))->capture_default_str();
+  app.add_option("--validators", flags->validators, "How many")->check(CLI::Range(1, 32))->capture_default_str();
   app.add_option("--workers", flags->workers, "Of each validator")->check(CLI::Range(1, 64))->capture_default_str();
   app.add_option("--accounts", flags->accounts, "That pay and are paid")
       ->check(CLI::Range(2, 1'000'000))

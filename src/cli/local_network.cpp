@@ -26,6 +26,7 @@ constexpr Duration restart_delay_min = 100ms;
 constexpr Duration restart_delay_max = 5s;
 constexpr Duration stable_after = 10s;  // a process that lived for so long starts again with the shortest delay
 constexpr int first_start_tries = 3;
+constexpr std::size_t starting_max = 8;  // processes at a time, if a validator has no more
 
 // A process of a validator: what starts it, and how it is doing.
 struct Managed {
@@ -109,7 +110,6 @@ struct LocalNetwork::State {
     validator.name = folder.genesis.validators[index].name;
     std::vector<std::string> common = {"--store", folder.store_url(index), "--store-threads",
                                        std::to_string(settings.store_threads)};
-    if (!settings.sync_files) common.push_back("--unsafe-no-sync");
 
     validator.balancer.name = "balancer";
     validator.balancer.log = folder.log_path(index, "balancer");
@@ -235,7 +235,6 @@ struct LocalNetwork::State {
     net::SystemRng rng;
     store::OpenOptions options;
     options.file.threads = 1;
-    options.file.fsync = folder.settings.sync_files;
     auto opened = store::open_store(loop, folder.store_url(index), options);
     if (!opened) co_return std::unexpected(opened.error());
     const store::RetryPolicy patient{.deadline = 30s};
@@ -291,9 +290,11 @@ struct LocalNetwork::State {
   Task<Result<void>> start(std::vector<std::size_t> which) {
     for (const std::size_t index : which)
       if (auto prepared = co_await prepare_store(index); !prepared) co_return prepared;
-    for (const std::size_t index : which) launch_all(index);
-    for (const std::size_t index : which) {
-      if (auto started = co_await wait_for_start(index); !started) {
+    const std::size_t at_a_time = std::max<std::size_t>(1, starting_max / (folder.settings.workers + 1));
+    std::size_t launched = 0;
+    for (std::size_t waited = 0; waited < which.size(); ++waited) {
+      while (launched < std::min(which.size(), waited + at_a_time)) launch_all(which[launched++]);
+      if (auto started = co_await wait_for_start(which[waited]); !started) {
         co_await stop(which, SIGKILL, 0s);
         co_return started;
       }

@@ -55,7 +55,6 @@ struct LocalNetworkOptions {
   std::optional<std::uint64_t> fee_period_ms;   // 10,000
   std::optional<std::uint64_t> flush_delay_ms;  // of the workers' logs: 2 on a local folder
   std::optional<std::uint64_t> store_threads;   // of each process: 4
-  std::optional<bool> sync_files;               // true; false only for networks that may be lost
   std::optional<bool> wallet;                   // true: wallet.sqlite; false: accounts.seed
 };
 
@@ -71,14 +70,13 @@ struct LocalNetworkSettings {
   std::uint64_t fee_period_ms = 0;
   std::uint64_t flush_delay_ms = 0;
   std::uint64_t store_threads = 0;
-  bool sync_files = true;
   bool wallet = true;
   static constexpr auto fields =
       codec::fields<&LocalNetworkSettings::format, &LocalNetworkSettings::network, &LocalNetworkSettings::validators,
                     &LocalNetworkSettings::workers, &LocalNetworkSettings::accounts, &LocalNetworkSettings::balance,
                     &LocalNetworkSettings::store, &LocalNetworkSettings::fee_period_ms,
                     &LocalNetworkSettings::flush_delay_ms, &LocalNetworkSettings::store_threads,
-                    &LocalNetworkSettings::sync_files, &LocalNetworkSettings::wallet>;
+                    &LocalNetworkSettings::wallet>;
 };
 inline constexpr std::string_view local_network_format = "zefchain-local-network-1";
 

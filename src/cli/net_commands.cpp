@@ -188,8 +188,8 @@ void add_net_commands(Program& program) {
                               "Runs a network in the foreground: makes it in a new folder, or goes on where it stopped",
                               [flags] { return up(*flags); });
   app.add_option("--dir", flags->dir, "The network's folder")->required();
-  app.add_option("--validators", options.validators, "How many (a new network: 4)");
-  app.add_option("--workers", options.workers, "Of each validator (a new network: 2)");
+  app.add_option("--validators", options.validators, "How many, 1 to 32 (a new network: 4)");
+  app.add_option("--workers", options.workers, "Of each validator; at most 128 processes in all (a new network: 2)");
   app.add_option("--accounts", options.accounts, "With keys in the wallet (a new network: 100)");
   app.add_option("--balance", options.balance, "Of each account (a new network: 1,000,000,000)");
   app.add_option("--store", options.store,

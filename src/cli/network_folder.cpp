@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <limits>
 #include <set>
 
 #include "cli/genesis_file.h"
@@ -26,7 +27,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t json_genesis_accounts_max = 10'000;  // more: canonical bytes, which are read much faster
+constexpr std::uint64_t validators_max = 32;
 constexpr std::uint64_t workers_max = 64;
+constexpr std::uint64_t processes_max = 128;  // what one machine can start in reasonable time
 constexpr std::uint64_t accounts_max = 10'000'000;
 constexpr std::uint64_t wallet_accounts_max = 100'000;
 constexpr std::size_t seed_bytes = 32;
@@ -38,6 +41,23 @@ constexpr crypto::SealParameters seal_parameters = crypto::seal_parameters_min;
 Result<void> check_range(const char* what, std::uint64_t value, std::uint64_t min, std::uint64_t max) {
   if (value >= min && value <= max) return {};
   return fail(ErrorKind::invalid_input, fmt::format("{} {}: choose {} to {}", value, what, min, max));
+}
+
+Result<void> check_processes(std::uint64_t validators, std::uint64_t workers) {
+  const std::uint64_t processes = validators * (workers + 1);
+  if (processes <= processes_max) return {};
+  return fail(ErrorKind::invalid_input,
+              fmt::format("{} validators with {} workers and a balancer each are {} processes; at most {} run on one "
+                          "machine: choose fewer validators or workers",
+                          validators, workers, processes, processes_max));
+}
+
+Result<void> check_balance(std::uint64_t accounts, std::uint64_t balance) {
+  if (balance <= std::numeric_limits<std::uint64_t>::max() / accounts) return {};
+  return fail(ErrorKind::invalid_input,
+              fmt::format("{} accounts with a balance of {} each: the balances of all accounts together must be below "
+                          "2^64; choose less",
+                          accounts, balance));
 }
 
 Result<void> check_store(const std::string& store) {
@@ -60,14 +80,18 @@ Result<LocalNetworkSettings> settings_of(const LocalNetworkOptions& options) {
                                 .fee_period_ms = options.fee_period_ms.value_or(10'000),
                                 .flush_delay_ms = options.flush_delay_ms.value_or(2),
                                 .store_threads = options.store_threads.value_or(4),
-                                .sync_files = options.sync_files.value_or(true),
                                 .wallet = options.wallet.value_or(true)};
   const std::uint64_t accounts_limit = settings.wallet ? wallet_accounts_max : accounts_max;
   for (const auto& checked :
-       {check_range("validators", settings.validators, 1, 256),
+       {check_range("validators", settings.validators, 1, validators_max),
         check_range("workers", settings.workers, 1, workers_max),
         check_range("accounts", settings.accounts, 1, accounts_limit), check_store(settings.store)})
     if (!checked) return std::unexpected(checked.error());
+  // Of numbers that are in range each: nothing overflows, and there is an account.
+  if (auto checked = check_processes(settings.validators, settings.workers); !checked)
+    return std::unexpected(checked.error());
+  if (auto checked = check_balance(settings.accounts, settings.balance); !checked)
+    return std::unexpected(checked.error());
   return settings;
 }
 
@@ -100,7 +124,6 @@ void apply_run_options(const LocalNetworkOptions& options, LocalNetworkSettings&
   settings.fee_period_ms = options.fee_period_ms.value_or(settings.fee_period_ms);
   settings.flush_delay_ms = options.flush_delay_ms.value_or(settings.flush_delay_ms);
   settings.store_threads = options.store_threads.value_or(settings.store_threads);
-  settings.sync_files = options.sync_files.value_or(settings.sync_files);
 }
 
 // ---- what is in the folder ----

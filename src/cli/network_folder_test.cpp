@@ -144,7 +144,8 @@ TEST(NetworkFolder, without_a_wallet_keys_come_from_the_seed) {
 TEST(NetworkFolder, numbers_and_stores_out_of_range_make_nothing) {
   const TempFolder temp;
   for (const auto& change : std::vector<std::function<void(LocalNetworkOptions&)>>{
-           [](auto& o) { o.validators = 0; }, [](auto& o) { o.validators = 257; }, [](auto& o) { o.workers = 0; },
+           [](auto& o) { o.validators = 0; }, [](auto& o) { o.validators = 33; }, [](auto& o) { o.workers = 0; },
+           [](auto& o) { o.workers = 64; }, [](auto& o) { o.balance = 1 + ~std::uint64_t{0} / 3; },
            [](auto& o) { o.accounts = 0; }, [](auto& o) { o.store = "memory:"; }, [](auto& o) { o.store = "x"; }}) {
     LocalNetworkOptions options = small();
     change(options);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/bench.h"
 #include "cli/demo.h"
 #include "cli/genesis_commands.h"
@@ -40,6 +42,19 @@ std::string one_line(std::string text) {
   return text;
 }
 
+// CLI11 looks for what is missing first, which is often missing because something is misspelt: that is named instead.
+std::string what_is_wrong(const CLI::App& app, const CLI::ParseError& error) {
+  const bool incomplete = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError);
+  if (!incomplete && error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError)) return error.what();
+  const auto unknown = app.remaining(true);
+  if (unknown.empty()) return error.what();
+  // A word after an unknown flag may be its value, so the flag comes first.
+  const auto flag = std::ranges::find_if(unknown, [](const std::string& word) { return word.starts_with('-'); });
+  if (flag != unknown.end()) return fmt::format("there is no flag '{}'", *flag);
+  const bool groups = innermost(app).get_require_subcommand_min() > 0;
+  return fmt::format("{} '{}'", groups ? "there is no command" : "there is no place for", unknown.front());
+}
+
 int usage_error(const CLI::App& app, const std::string& what) {
   const CLI::App& at = innermost(app);
   print_err(fmt::format("zef: {}: see the flags of '{}' below\n{}", one_line(what), name_of(at), app.help()));
@@ -75,7 +90,7 @@ int run_program(int argc, const char* const* argv) {
     print_out(program.app.help("", CLI::AppFormatMode::All));
     return 0;
   } catch (const CLI::ParseError& error) {
-    return usage_error(program.app, error.what());
+    return usage_error(program.app, what_is_wrong(program.app, error));
   }
   if (!program.chosen) return usage_error(program.app, "a command is missing");
   const auto code = program.chosen();

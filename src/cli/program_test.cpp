@@ -74,6 +74,21 @@ TEST(Program, missing_or_unknown_commands_are_usage_errors) {
   EXPECT_EQ(run({"net", "up", "--dir", "x", "--validators", "many"}).status, 2);  // no number
 }
 
+TEST(Program, what_is_unknown_is_named_before_what_is_missing) {
+  const auto said = [](std::vector<std::string> words) {
+    const Outcome outcome = run(std::move(words));
+    EXPECT_EQ(outcome.status, 2);
+    return first_line(outcome.err);
+  };
+  EXPECT_TRUE(said({"--nonsense"}).starts_with("zef: there is no flag '--nonsense'")) << said({"--nonsense"});
+  EXPECT_TRUE(said({"frobnicate"}).starts_with("zef: there is no command 'frobnicate'")) << said({"frobnicate"});
+  EXPECT_TRUE(said({"wallet", "frobnicate"}).starts_with("zef: there is no command 'frobnicate'"));
+  EXPECT_TRUE(said({"wallet", "transfer", "--nonsense"}).starts_with("zef: there is no flag '--nonsense'"));
+  EXPECT_TRUE(said({"net", "up", "--nonsense", "7"}).starts_with("zef: there is no flag '--nonsense'"));
+  EXPECT_TRUE(said({"genesis", "check", "a", "b"}).starts_with("zef: there is no place for 'b'"));
+  EXPECT_TRUE(said({"balancer", "--unsafe-no-sync"}).starts_with("zef: there is no flag '--unsafe-no-sync'"));
+}
+
 TEST(Program, help_goes_to_stdout_and_names_the_exit_statuses) {
   const Outcome outcome = run({"--help"});
   EXPECT_EQ(outcome.status, 0);
@@ -189,6 +204,14 @@ TEST_F(Commands, servers_refuse_addresses_and_stores_that_make_no_sense) {
   EXPECT_EQ(run({"balancer", "--store", "floppy:"}).status, 2);
   EXPECT_EQ(run({"balancer", "--store", "file://relative/path"}).status, 2);
   EXPECT_EQ(run({"balancer"}).status, 2);
+}
+
+TEST_F(Commands, a_balancer_does_not_serve_a_store_that_is_nobodys) {
+  std::filesystem::create_directory(folder / "store");
+  const Outcome outcome = run({"balancer", "--store", "file://" + (folder / "store")});
+  EXPECT_EQ(outcome.status, 4);
+  EXPECT_EQ(outcome.out, "") << "it was ready";
+  EXPECT_NE(outcome.err.find("zef store init"), std::string::npos) << outcome.err;
 }
 
 }  // namespace

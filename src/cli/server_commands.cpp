@@ -148,7 +148,17 @@ struct BalancerFlags : ServerFlags {
   std::size_t held_mib_max = 256;
 };
 
-Task<Result<ExitCode>> serve_balancer(net::Loop& loop, StopSignals& stop, balancer::Balancer& balancer) {
+// A store that does not answer now may answer later, which the balancer waits for; one that is nobody's stays so.
+Task<Result<void>> check_store(ServerStore& store) {
+  auto checked = co_await ledger::check_initialised(store.without_retries());
+  if (!checked && checked.error().kind == ErrorKind::refused) co_return checked;
+  if (!checked) log::warning("cli", "the store does not answer yet: {}", checked.error().message);
+  co_return Result<void>{};
+}
+
+Task<Result<ExitCode>> serve_balancer(net::Loop& loop, StopSignals& stop, ServerStore& store,
+                                      balancer::Balancer& balancer) {
+  if (auto checked = co_await check_store(store); !checked) co_return std::unexpected(checked.error());
   const auto address = balancer.start();
   if (!address) co_return std::unexpected(address.error());
   stop.serving();
@@ -181,7 +191,7 @@ Result<ExitCode> run_balancer(const BalancerFlags& flags) {
   options.hold_time_max = milliseconds(flags.hold_ms);
   options.held_bytes_max = flags.held_mib_max << 20;
   balancer::Balancer balancer(loop, rng, (*store)->store(), *transport, std::move(options));
-  return run_flow(loop, serve_balancer(loop, stop, balancer));
+  return run_flow(loop, serve_balancer(loop, stop, **store, balancer));
 }
 
 // ---- store ----

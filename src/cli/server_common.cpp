@@ -10,14 +10,11 @@ namespace zef::cli {
 void StoreFlags::add_to(CLI::App& app) {
   app.add_option("--store", url, "The validator's object store: file:///absolute/path")->required();
   app.add_option("--store-threads", threads, "For disk calls")->check(CLI::Range(1, 64))->capture_default_str();
-  app.add_flag("--unsafe-no-sync", unsafe_no_sync,
-               "Do not wait for the disk: a power cut may make this validator sign twice. For throw-away networks");
 }
 
 Result<std::unique_ptr<ServerStore>> ServerStore::open(net::Loop& loop, Rng& rng, const StoreFlags& flags) {
   store::OpenOptions options;
   options.file.threads = flags.threads;
-  options.file.fsync = !flags.unsafe_no_sync;
   auto opened = store::open_store(loop, flags.url, options);
   if (!opened) return std::unexpected(opened.error());
   auto metered = std::make_unique<store::MeteredStore>(std::move(*opened), loop);

@@ -15,7 +15,6 @@ namespace zef::cli {
 struct StoreFlags {
   std::string url;
   std::size_t threads = 4;
-  bool unsafe_no_sync = false;
   void add_to(CLI::App& app);
 };
 
@@ -24,6 +23,7 @@ class ServerStore {
  public:
   [[nodiscard]] static Result<std::unique_ptr<ServerStore>> open(net::Loop& loop, Rng& rng, const StoreFlags& flags);
   [[nodiscard]] store::ObjectStore& store() { return *top_; }
+  [[nodiscard]] store::ObjectStore& without_retries() { return *metered_; }
   [[nodiscard]] const store::StoreMetrics& metrics() const { return metered_->metrics(); }
 
  private:

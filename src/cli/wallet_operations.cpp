@@ -135,10 +135,7 @@ Result<ExitCode> close(const OperationFlags& flags) {
   auto ready = prepare(flags);
   if (!ready) return std::unexpected(ready.error());
   WalletSession& session = *ready->session;
-  auto closed = session.run("closing the account", session.wallet->close(ready->uid, flags.burn));
-  if (!closed && closed.error().kind == client::FailureKind::invalid && !flags.burn)
-    closed.error().message += " with --burn";
-  return report(session, closed, flags.json);
+  return report(session, session.run("closing the account", session.wallet->close(ready->uid, flags.burn)), flags.json);
 }
 
 Result<ExitCode> adopt(const OperationFlags& flags) {

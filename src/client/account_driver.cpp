@@ -139,8 +139,8 @@ Task<Outcome<Completed>> AccountDriver::close(bool burn_balance) {
     if (chain_.balance > fee)
       co_return failed(
           FailureKind::invalid,
-          fmt::format("account {} holds more than the fee of closing it; send the money away first, or say "
-                      "that it is to be destroyed",
+          fmt::format("account {} holds more than the fee of closing it: send the money away first, or destroy it "
+                      "with --burn",
                       chain_.account.text()));
   }
   co_return co_await run_prepared(CloseAccount{});

@@ -172,6 +172,7 @@ TEST_F(Accounts, a_closed_account_does_nothing_more_and_its_certificate_stays) {
   const auto kept = net.run(alice->close(false));
   ASSERT_FALSE(kept);  // there is a balance
   EXPECT_EQ(kept.error().kind, FailureKind::invalid);
+  EXPECT_NE(kept.error().message.find("--burn"), std::string::npos) << kept.error().message;
   ASSERT_TRUE(net.run(alice->transfer(to(bob->uid(), 1'000'000))));
   const auto closed = net.run(alice->close(false));
   ASSERT_TRUE(closed) << closed.error().message;

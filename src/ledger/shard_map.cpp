@@ -18,6 +18,11 @@ Error foreign_store(const StoreIdentity& found, const StoreIdentity& expected) {
                   found.validator.value(), found.network.hex(), expected.validator.value(), expected.network.hex())};
 }
 
+std::unexpected<Error> not_initialised() {
+  return fail(ErrorKind::refused,
+              "this store was not initialised for any network: prepare it with 'zef store init', or use another store");
+}
+
 Result<void> compare_identity(ByteView bytes, const StoreIdentity& expected) {
   const auto found = decode_object<StoreIdentity>(network_key(), bytes);
   if (!found) return std::unexpected(found.error());
@@ -45,8 +50,15 @@ Task<Result<void>> check_identity(store::ObjectStore& store, const StoreIdentity
   const StoreIdentity expected = identity;
   auto got = co_await store.get(network_key());
   if (!got) co_return store_error(network_key(), std::move(got.error()));
-  if (!*got) co_return fail(ErrorKind::not_found, "this store was not initialised for any network");
+  if (!*got) co_return not_initialised();
   co_return compare_identity((*got)->bytes, expected);
+}
+
+Task<Result<void>> check_initialised(store::ObjectStore& store) {
+  auto got = co_await store.get(network_key());
+  if (!got) co_return store_error(network_key(), std::move(got.error()));
+  if (!*got) co_return not_initialised();
+  co_return Result<void>{};
 }
 
 // The identity first: a store that carries it may be completed by anyone of the same network, and by nobody else.

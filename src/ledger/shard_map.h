@@ -93,6 +93,9 @@ struct StoreIdentity {
 // several processes may call it at once.
 Task<Result<void>> initialise_store(store::ObjectStore& store, Rng& rng, const StoreIdentity& identity,
                                     std::vector<std::string> worker_names);
+// refused: another's store, or nobody's.
 Task<Result<void>> check_identity(store::ObjectStore& store, const StoreIdentity& identity);
+// For who serves whatever network the store is of. refused: nobody's store.
+Task<Result<void>> check_initialised(store::ObjectStore& store);
 
 }  // namespace zef::ledger

@@ -99,7 +99,11 @@ TEST_F(ShardMapTest, refuses_a_foreign_store_and_leaves_it_alone) {
 }
 
 TEST_F(ShardMapTest, an_empty_store_has_no_identity) {
-  EXPECT_EQ(check(identity(1)).error().kind, ErrorKind::not_found);
+  for (const auto& checked : {check(identity(1)), executor_.run_until(check_initialised(*store_))}) {
+    ASSERT_FALSE(checked);
+    EXPECT_EQ(checked.error().kind, ErrorKind::refused);
+    EXPECT_NE(checked.error().message.find("zef store init"), std::string::npos) << checked.error().message;
+  }
 }
 
 TEST_F(ShardMapTest, refuses_to_deal_to_nobody) {

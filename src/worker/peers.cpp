@@ -110,6 +110,10 @@ void Peers::finish(const std::string& address, std::vector<std::pair<ShardId, Sh
     return fail_all();
   }
   const auto results = codec::decode<DeliveryResults>(*answer);
+  if (results && results->results.empty()) {  // what a worker says until it serves
+    log::info("worker", "effects for the worker at {} wait: it is starting", address);
+    return fail_all();
+  }
   if (!results || results->results.size() != sent.size()) {
     log::error("worker", "the worker at {} gave an answer that does not fit the effects sent", address);
     return fail_all();

@@ -70,13 +70,15 @@ class Commands(Cases):
 
     def up_refuses(self, words, *arguments):
         self.refuses(usage, words, "net", "up", "--dir", self.path("never"), *arguments)
-        self.assertFalse(glob.glob(self.path("never", "*.json")), "a refused network was made")
+        self.assertFalse(os.path.exists(self.path("never")), "a refused network was begun")
 
     def test_unknown_flags_and_commands(self):
         self.refuses(usage, ["--nonsense", "zef wallet show"], "wallet", "show", "--dir", self.folder, "--nonsense")
         self.refuses(usage, ["--nonsense"], "net", "up", "--dir", self.path("never"), "--nonsense")
-        self.refuses(usage, ["'zef'"], "frobnicate")
-        self.refuses(usage, ["'zef wallet'"], "wallet", "frobnicate")
+        self.refuses(usage, ["'--nonsense'", "'zef'"], "--nonsense")
+        self.refuses(usage, ["'frobnicate'", "'zef'"], "frobnicate")
+        self.refuses(usage, ["'frobnicate'", "'zef wallet'"], "wallet", "frobnicate")
+        self.refuses(usage, ["'--nonsense'", "'zef wallet transfer'"], "wallet", "transfer", "--nonsense")
         self.refuses(usage, ["'zef wallet'"], "wallet")
         self.refuses(usage, ["from is required"], "wallet", "transfer")
 
@@ -88,7 +90,8 @@ class Commands(Cases):
 
     def test_numbers_out_of_range_make_no_network(self):
         self.up_refuses(["0 validators", "choose 1 to"], "--validators", 0)
-        self.up_refuses(["257 validators", "choose 1 to"], "--validators", 257)
+        self.up_refuses(["33 validators", "choose 1 to 32"], "--validators", 33)
+        self.up_refuses(["160 processes", "at most 128"], "--validators", 32, "--workers", 4)
         self.up_refuses(["0 workers", "choose 1 to"], "--workers", 0)
         self.up_refuses(["--validators"], "--validators", "four")
         self.up_refuses(["accounts"], "--accounts", -1)
@@ -204,7 +207,9 @@ class Stores(Cases):
 
     def test_store_of_nobody(self):
         os.makedirs(self.path("empty"), exist_ok=True)
-        self.refuses(usage, ["not initialised"], *self.worker(self.path("empty")))
+        self.refuses(refused, ["not initialised", "zef store init"], *self.worker(self.path("empty")))
+        self.refuses(refused, ["not initialised", "zef store init"], "balancer", "--store",
+                     f"file://{self.path('empty')}")
 
     def test_key_and_passphrase_files(self):
         store = self.copy_of_store()
@@ -290,6 +295,9 @@ class Running(Cases):
         self.wallet_refuses(usage, ["is no amount"], "transfer", 0, "1:-5")
         self.wallet_refuses(usage, ["payment of 0"], "transfer", 0, 1, 0)
         self.wallet_refuses(failed, ["fund the account first"], "transfer", 0, 1, 2**64 - 1)
+
+    def test_account_that_holds_money_is_not_closed(self):
+        self.wallet_refuses(usage, ["send the money away", "--burn"], "close", 1)
 
     def test_recipients_that_are_none(self):
         for recipient in ("x", "1/", "/1", "-1", "1//2"):

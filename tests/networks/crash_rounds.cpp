@@ -30,8 +30,8 @@ constexpr std::size_t users = 32;
 constexpr std::size_t probes = 8;
 constexpr std::uint64_t wallet_account = users + probes;
 constexpr std::uint64_t wallet_moment_max_ms = 1000;
-constexpr Duration serve_time_max = 120s;
-constexpr Duration check_time_max = 60s;
+constexpr Duration serve_time_max = 600s;
+constexpr Duration check_time_max = 600s;
 
 struct Flags {
   std::uint64_t rounds = 20;

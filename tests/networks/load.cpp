@@ -14,7 +14,7 @@ using client::AccountDriver;
 using client::FailureKind;
 
 constexpr Duration pause = 30ms;          // between two operations of a user: people think
-constexpr Duration blocked_after = 120s;  // an operation that is not finished by then
+constexpr Duration blocked_after = 600s;  // an operation that is not finished by then
 constexpr Duration retry_delay = 50ms;
 constexpr std::size_t accounts_of_a_user_max = 4;
 constexpr std::uint64_t child_funding = 10'000'000;

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 using namespace protocol;
 
 constexpr Duration question_time = 5s;
-constexpr Duration answer_time_max = 60s;  // of a validator whose processes may be starting
+constexpr Duration answer_time_max = 600s;  // of a validator whose processes may be starting
 constexpr Duration retry_delay = 20ms;
 constexpr std::size_t questions_at_once = 32;
 

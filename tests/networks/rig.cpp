@@ -14,8 +14,8 @@ namespace {
 using namespace std::chrono_literals;
 using protocol::Uid;
 
-constexpr Duration catch_up_time_max = 120s;
-constexpr Duration quiet_time_max = 120s;
+constexpr Duration catch_up_time_max = 600s;
+constexpr Duration quiet_time_max = 600s;
 constexpr Duration retry_delay = 50ms;
 constexpr std::size_t accounts_at_once = 16;
 
@@ -59,7 +59,6 @@ cli::LocalNetworkOptions small_network(std::uint64_t accounts) {
   options.workers = 2;
   options.accounts = accounts;
   options.fee_period_ms = 500;
-  options.sync_files = true;
   options.wallet = false;
   return options;
 }

@@ -17,7 +17,8 @@ using namespace std::chrono_literals;
 using namespace protocol;
 
 constexpr Duration poll_period = 5ms;
-constexpr Duration end_time_max = 120s;
+constexpr int unavailable = static_cast<int>(cli::ExitCode::unavailable);
+constexpr Duration end_time_max = 600s;
 
 }  // namespace
 
@@ -37,7 +38,7 @@ WalletUser::WalletUser(Rig& rig, std::uint64_t account)
   if (!made) problems_.push_back("the wallet: " + made.error().message);
 }
 
-Task<void> WalletUser::run(std::optional<Duration> kill_after) {
+Task<std::optional<int>> WalletUser::run(std::optional<Duration> kill_after) {
   const std::uint64_t amount = next_amount_++;
   const cli::LocalNetwork& network = *rig_.network;
   auto child = cli::ChildProcess::spawn(
@@ -47,7 +48,7 @@ Task<void> WalletUser::run(std::optional<Duration> kill_after) {
       log_);
   if (!child) {
     problems_.push_back("the wallet: " + child.error().message);
-    co_return;
+    co_return std::nullopt;
   }
   started_.insert(amount);
   const MonotonicTime begun = rig_.loop.now();
@@ -66,16 +67,28 @@ Task<void> WalletUser::run(std::optional<Duration> kill_after) {
   }
   if (ended->signal != 0) {
     if (kill_after) ++killed_;
-    co_return;
+    co_return std::nullopt;
   }
   if (ended->exit_status == 0)
     succeeded_.insert(amount);
-  else if (!kill_after || ended->exit_status != static_cast<int>(cli::ExitCode::unavailable))
+  else if (ended->exit_status != unavailable)
     problems_.push_back(fmt::format("the wallet ended with status {}: {}", ended->exit_status, child->last_words()));
+  co_return ended->exit_status;
 }
 
-Task<void> WalletUser::pay_and_be_killed(Duration after) { return run(after); }
-Task<void> WalletUser::pay() { return run(std::nullopt); }
+Task<void> WalletUser::pay_and_be_killed(Duration after) { co_await run(after); }
+
+Task<void> WalletUser::pay() {
+  const MonotonicTime give_up = rig_.loop.now() + end_time_max;
+  while (true) {
+    const auto status = co_await run(std::nullopt);
+    if (status != unavailable) co_return;
+    if (rig_.loop.now() >= give_up) {
+      problems_.emplace_back("the wallet is blocked: validators never answer it in time");
+      co_return;
+    }
+  }
+}
 
 Task<void> WalletUser::check(cli::DemoBook& book) {
   const auto summary = co_await rig_.quorum->query_account(account_);

@@ -22,7 +22,7 @@ class WalletUser {
 
   // Pays, and is killed (-9) after that time if it has not ended by then.
   [[nodiscard]] Task<void> pay_and_be_killed(Duration after);
-  // Pays; anything but success is a problem.
+  // Pays, once more if validators did not answer in time; anything but success in the end is a problem.
   [[nodiscard]] Task<void> pay();
   // Compares the account's certified chain with what was started and what succeeded, enters it into the book, and looks
   // into the wallet file.
@@ -33,7 +33,8 @@ class WalletUser {
   [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
 
  private:
-  [[nodiscard]] Task<void> run(std::optional<Duration> kill_after);
+  // Its exit status; nothing if it was killed or did not start.
+  [[nodiscard]] Task<std::optional<int>> run(std::optional<Duration> kill_after);
   void check_file(protocol::SequenceNumber next);
 
   Rig& rig_;
