@@ -25,6 +25,10 @@ run: build ## start a small network, move money through it, show what happens (z
 test: setup ## build and run all tests
 	@scripts/test release
 
+crash: setup ## kill processes of a network under load, in ROUNDS=100 rounds
+	@scripts/build release zef_crash_rounds
+	@build/release/tests/networks/zef_crash_rounds --rounds $(ROUNDS)
+
 bench: build ## micro-benchmarks, and the cost of a transfer (zef bench core)
 	@scripts/bench
 
