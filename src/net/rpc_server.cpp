@@ -22,7 +22,7 @@ struct RpcServer::Impl {
   };
 
   Impl(Executor& e, Transport& t, Handlers h, RpcServerOptions o)
-      : executor(e), transport(t), handlers(std::move(h)), options(std::move(o)) {}
+      : executor(e), transport(t), handlers(std::move(h)), options(o) {}
 
   void accept(std::unique_ptr<Connection> connection);
   void refuse(std::unique_ptr<Connection> connection);
@@ -56,7 +56,7 @@ struct RpcServer::Impl {
 };
 
 RpcServer::RpcServer(Executor& executor, Transport& transport, Handlers handlers, RpcServerOptions options)
-    : impl_(std::make_unique<Impl>(executor, transport, std::move(handlers), std::move(options))) {
+    : impl_(std::make_unique<Impl>(executor, transport, std::move(handlers), options)) {
   ZEF_CHECK(impl_->handlers.on_call);
   if (impl_->options.idle_time_max > Duration::zero()) impl_->sweep_idle();
 }

@@ -38,7 +38,8 @@ std::optional<std::variant<Refusal, VoteToSign, Vote>> Shard::look_up(const Requ
   const auto account = state_->check_order(order);
   if (!account) return Early(account.error());
   if (!(*account)->pending) return std::nullopt;
-  return std::visit([](auto&& vote) { return Early(std::move(vote)); }, repeated_vote(*(*account)->pending));
+  return std::visit([]<class V>(V&& vote) { return Early(std::forward<V>(vote)); },
+                    repeated_vote(*(*account)->pending));
 }
 
 Outcome Shard::handle(const VerifiedOrder& order) {
@@ -49,7 +50,7 @@ Outcome Shard::handle(const VerifiedOrder& order) {
 
   Outcome outcome;
   if (account.pending) {  // R5
-    std::visit([&](auto&& vote) { outcome.answer = std::move(vote); }, repeated_vote(*account.pending));
+    std::visit([&]<class V>(V&& vote) { outcome.answer = std::forward<V>(vote); }, repeated_vote(*account.pending));
     return outcome;
   }
   if (auto ok = check_operation(*state_->network, account.facts(), request); !ok)  // R6
