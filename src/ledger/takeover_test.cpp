@@ -146,7 +146,7 @@ TEST(BeginWorker, refuses_a_store_that_was_not_initialised) {
   WorkerLife life(executor, *store, rng, {});
   life.start();
   executor.run_until_idle();
-  EXPECT_EQ(life.ended->error().kind, ErrorKind::refused);
+  EXPECT_EQ(life.ended->error().kind, ErrorKind::not_found);
 }
 
 TEST(BeginWorker, a_predecessor_without_a_head_is_corruption_and_changes_nothing) {
