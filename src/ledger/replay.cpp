@@ -78,7 +78,7 @@ Replay::Replay(std::vector<OwnedShard> shards, ReplayRecord deliver) : deliver_(
       log.from = std::min(log.from, line.from);
       log.to = std::max(log.to, *line.to);
       log.spans[owned.shard.value()].emplace_back(shards_.size(), replay.spans.size());
-      replay.spans.push_back({std::move(line), {}, false});
+      replay.spans.push_back({line, {}, false});
     }
     shards_.push_back(std::move(replay));
   }
