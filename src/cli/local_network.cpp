@@ -321,8 +321,9 @@ struct LocalNetwork::State {
         validators[index].for_each([&](Managed& process) { tell(process, SIGKILL); });
     co_await wait_for_end(which, true, MonotonicTime::max());  // SIGKILL leaves no choice
   }
+  // Once: a server takes a second request to stop for impatience, and ends in the middle of its drain.
   static void tell(Managed& process, int signal) {
-    if (!process.child) return;
+    if (!process.child || (process.dying && signal != SIGKILL)) return;
     process.child->signal(signal);
     process.dying |= signal == SIGKILL || signal == SIGTERM || signal == SIGINT;
   }

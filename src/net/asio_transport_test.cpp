@@ -521,8 +521,11 @@ TEST(TcpTransport, running_out_of_descriptors_pauses_accepting_and_then_goes_on)
   });
   ASSERT_TRUE(listener);
   turn_while_busy(loop, 1ms);
-  // UBSan needs a pipe for its first look at a class: let it look at those of errors and logs while there are
+  // UBSan needs a pipe for its first look at a class: let it look at those of timers, errors and logs while there are
   // descriptors.
+  bool rang = false;
+  loop.after(1ms, [&rang] { rang = true; });
+  ASSERT_TRUE(turn_until(loop, [&rang] { return rang; }));
   const boost::system::error_code known(EMFILE, boost::system::system_category());
   ASSERT_FALSE(known.message().empty());
   log::warning("net", "descriptors run out now, in {} ms: {}", std::int64_t{0}, known.message());

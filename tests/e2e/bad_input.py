@@ -148,6 +148,9 @@ class Stores(Cases):
             assert outcome.status == 0, outcome
         assert network.stop() == 0
         cls.net = network.dir
+        # From here on a damaged log is told from one whose worker died.
+        logs = glob.glob(f"{cls.net}/validator-*/logs/w0.log")
+        assert len(logs) == 4 and all(b"has sealed its log" in content(log) for log in logs), logs
 
     def worker(self, store, **changes):
         flags = {"name": "w0", "genesis": f"{self.net}/genesis.json", "key": f"{self.net}/validator-0/key",
