@@ -177,7 +177,7 @@ class Inside {
   }
   [[nodiscard]] std::uint64_t waiting() const { return totals().effects_waiting; }
   void run_tick() {
-    if (!tick_.empty()) tick_.run();
+    if (!tick_.empty()) tick_.run(loop_.now());
     release();
     while (loop_.turn(Duration::zero())) {
     }

@@ -34,6 +34,7 @@ struct KindOf {
   FailureKind operator()(const Overloaded&) const { return FailureKind::unavailable; }
   FailureKind operator()(const Unavailable&) const { return FailureKind::unavailable; }
   FailureKind operator()(const Moved&) const { return FailureKind::unavailable; }
+  FailureKind operator()(const InstanceRefused&) const { return FailureKind::other_pending; }
 };
 
 }  // namespace

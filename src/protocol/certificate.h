@@ -17,12 +17,14 @@ struct Aborted {
   static constexpr auto fields = codec::fields<>;
 };
 
+using Decision = std::variant<Confirmed, Aborted>;
+
 // A delegate's proposal to an instance (rules L3).
 struct Proposal {
   Epoch epoch;
   Uid instance;
   Round round;
-  std::variant<Confirmed, Aborted> decision;
+  Decision decision;
   friend bool operator==(const Proposal&, const Proposal&) = default;
   static constexpr auto fields =
       codec::fields<&Proposal::epoch, &Proposal::instance, &Proposal::round, &Proposal::decision>;
@@ -58,6 +60,15 @@ struct Timeout {
   Round round;
   friend bool operator==(const Timeout&, const Timeout&) = default;
   static constexpr auto fields = codec::fields<&Timeout::epoch, &Timeout::instance, &Timeout::round>;
+};
+
+// What a delegate signs to ask for a Timeout vote (rules L5).
+struct AskedTimeout {
+  Epoch epoch;
+  Uid instance;
+  Round round;
+  friend bool operator==(const AskedTimeout&, const AskedTimeout&) = default;
+  static constexpr auto fields = codec::fields<&AskedTimeout::epoch, &AskedTimeout::instance, &AskedTimeout::round>;
 };
 
 struct Value {
@@ -97,6 +108,19 @@ struct Proof {
   static constexpr auto fields = codec::fields<&Proof::account, &Proof::earlier, &Proof::certificate, &Proof::lock>;
 };
 
+// What an instance tells (rules L4). The certificates speak for themselves; the rest is believed for progress only.
+struct InstanceState {
+  Request start;  // its operation is StartInstance
+  Round round;
+  std::optional<Decision> voted;       // the one PreCommit decision that this validator voted for in `round`
+  std::optional<Certificate> lock;     // a PreCommit certificate
+  std::vector<Certificate> locks;      // the Lock certificates shown so far, in the order of the accounts
+  std::optional<Certificate> decided;  // a Commit certificate: the end
+  friend bool operator==(const InstanceState&, const InstanceState&) = default;
+  static constexpr auto fields = codec::fields<&InstanceState::start, &InstanceState::round, &InstanceState::voted,
+                                               &InstanceState::lock, &InstanceState::locks, &InstanceState::decided>;
+};
+
 // A request with its owner's signature, as a client sends it.
 struct RequestOrder {
   Request request;
@@ -116,3 +140,4 @@ ZEF_CODEC_DECLARE(zef::protocol::Vote);
 ZEF_CODEC_DECLARE(zef::protocol::Certificate);
 ZEF_CODEC_DECLARE(zef::protocol::Proof);
 ZEF_CODEC_DECLARE(zef::protocol::RequestOrder);
+ZEF_CODEC_DECLARE(zef::protocol::InstanceState);

@@ -9,6 +9,7 @@ ZEF_CODEC_DEFINE(zef::protocol::Vote);
 ZEF_CODEC_DEFINE(zef::protocol::Certificate);
 ZEF_CODEC_DEFINE(zef::protocol::Proof);
 ZEF_CODEC_DEFINE(zef::protocol::RequestOrder);
+ZEF_CODEC_DEFINE(zef::protocol::InstanceState);
 ZEF_CODEC_DEFINE(zef::protocol::Refusal);
 ZEF_CODEC_DEFINE(zef::protocol::AccountState);
 ZEF_CODEC_DEFINE(zef::protocol::Query);

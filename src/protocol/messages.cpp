@@ -2,6 +2,20 @@
 
 namespace zef::protocol {
 
+const Uid& instance_of(const InstanceMessage& message) {
+  struct Instance {
+    const Uid& operator()(const SubmitProposal& it) const { return it.proposal.instance; }
+    const Uid& operator()(const SubmitInstanceCertificate& it) const { return it.instance; }
+    const Uid& operator()(const AskTimeout& it) const { return it.instance; }
+    const Uid& operator()(const ShowLocks& it) const { return it.instance; }
+  };
+  return std::visit(Instance{}, message);
+}
+
+const std::optional<Proof>& start_of(const InstanceMessage& message) {
+  return std::visit([](const auto& it) -> const std::optional<Proof>& { return it.start; }, message);
+}
+
 void add_to(Totals& sum, const Totals& more) {
   sum.accounts += more.accounts;
   sum.balances += more.balances;

@@ -39,8 +39,8 @@ struct QueryNetwork {  // -> NetworkInfo
 struct QueryTotals {  // -> Totals, summed over all workers of the validator
   static constexpr auto fields = codec::fields<>;
 };
-// Messages to an instance (rules L): in the wire format already.
-struct SubmitProposal {
+// Messages to an instance (rules L). Each may carry the proof of the request that started it.
+struct SubmitProposal {  // -> Voted (PreCommit)
   Proposal proposal;
   PublicKey delegate;
   BatchSignature signature;                  // over Proposal
@@ -51,7 +51,7 @@ struct SubmitProposal {
       codec::fields<&SubmitProposal::proposal, &SubmitProposal::delegate, &SubmitProposal::signature,
                     &SubmitProposal::locks, &SubmitProposal::carried, &SubmitProposal::start>;
 };
-struct SubmitInstanceCertificate {  // a PreCommit, Commit or Timeout certificate
+struct SubmitInstanceCertificate {  // PreCommit -> Voted (Commit); Commit, Timeout -> InstanceState
   Uid instance;
   Certificate certificate;
   std::optional<Proof> start;
@@ -59,7 +59,7 @@ struct SubmitInstanceCertificate {  // a PreCommit, Commit or Timeout certificat
       codec::fields<&SubmitInstanceCertificate::instance, &SubmitInstanceCertificate::certificate,
                     &SubmitInstanceCertificate::start>;
 };
-struct AskTimeout {  // rule L5
+struct AskTimeout {  // rule L5 -> Voted (Timeout)
   Uid instance;
   Round round;
   PublicKey delegate;
@@ -69,13 +69,25 @@ struct AskTimeout {  // rule L5
   static constexpr auto fields = codec::fields<&AskTimeout::instance, &AskTimeout::round, &AskTimeout::delegate,
                                                &AskTimeout::signature, &AskTimeout::lock, &AskTimeout::start>;
 };
-struct QueryInstance {
+struct ShowLocks {  // keeps Lock certificates for the other participants -> InstanceState
+  Uid instance;
+  codec::Bounded<Certificate, 1, 16> locks;
+  std::optional<Proof> start;
+  static constexpr auto fields = codec::fields<&ShowLocks::instance, &ShowLocks::locks, &ShowLocks::start>;
+};
+struct QueryInstance {  // -> InstanceState
   Uid instance;
   static constexpr auto fields = codec::fields<&QueryInstance::instance>;
 };
 
-using Query = std::variant<SubmitOrder, SubmitProof, QueryAccount, QueryExecuted, QueryReceived, QueryNetwork,
-                           QueryTotals, SubmitProposal, SubmitInstanceCertificate, AskTimeout, QueryInstance>;
+using Query =
+    std::variant<SubmitOrder, SubmitProof, QueryAccount, QueryExecuted, QueryReceived, QueryNetwork, QueryTotals,
+                 SubmitProposal, SubmitInstanceCertificate, AskTimeout, QueryInstance, ShowLocks>;
+
+// Those that change an instance.
+using InstanceMessage = std::variant<SubmitProposal, SubmitInstanceCertificate, AskTimeout, ShowLocks>;
+[[nodiscard]] const Uid& instance_of(const InstanceMessage& message);
+[[nodiscard]] const std::optional<Proof>& start_of(const InstanceMessage& message);
 
 // ---- what a validator answers --------------------------------------------------------------------------------------
 
@@ -164,7 +176,8 @@ struct Refused {
   static constexpr auto fields = codec::fields<&Refused::why>;
 };
 
-using Answer = std::variant<Refused, Voted, SignedAccountState, ExecutedPage, ReceivedPage, NetworkInfo, Totals>;
+using Answer =
+    std::variant<Refused, Voted, SignedAccountState, ExecutedPage, ReceivedPage, NetworkInfo, Totals, InstanceState>;
 
 }  // namespace zef::protocol
 

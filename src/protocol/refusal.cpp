@@ -71,6 +71,11 @@ struct Describe {
   std::string operator()(const Unavailable& r) const {
     return fmt::format("the validator cannot answer now ({}): try again soon", r.why);
   }
+  std::string operator()(const InstanceRefused& r) const {
+    std::string text = "the instance says no: " + r.why;
+    if (r.retry_after_ms > 0) text += fmt::format("; try again after {} ms", r.retry_after_ms);
+    return text;
+  }
   std::string operator()(const Moved& r) const {
     return fmt::format("shard {} moved to another worker: try again", r.shard.value());
   }

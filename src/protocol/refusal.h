@@ -102,10 +102,20 @@ struct Moved {
   static constexpr auto fields = codec::fields<&Moved::shard>;
 };  // worker to balancer: not mine
 
+// L3 to L6: the message does not fit the state of the instance, which comes along so that the client can go on.
+struct InstanceRefused {
+  std::string why;
+  std::uint32_t retry_after_ms = 0;  // L5: the round is too young for a Timeout vote; 0: nothing to wait for
+  InstanceState state;
+  friend bool operator==(const InstanceRefused&, const InstanceRefused&) = default;
+  static constexpr auto fields =
+      codec::fields<&InstanceRefused::why, &InstanceRefused::retry_after_ms, &InstanceRefused::state>;
+};
+
 using Refusal = std::variant<Malformed, WrongEpoch, InactiveAccount, AccountClosed, InvalidOwner, InvalidSignature,
                              UnexpectedSequenceNumber, UnexpectedPrevious, PreviousRequestPending, InsufficientFunds,
                              InvalidOperation, InvalidCertificate, MissingOperations, ConflictingCertificate,
-                             NotSupportedYet, NotFound, Overloaded, Unavailable, Moved>;
+                             NotSupportedYet, NotFound, Overloaded, Unavailable, Moved, InstanceRefused>;
 
 // One sentence for people: what happened and what to do.
 [[nodiscard]] std::string describe(const Refusal& refusal);

@@ -35,14 +35,9 @@ Ruled<> check_funds(const Network& network, const AccountFacts& account, const R
 }
 
 Ruled<> check_payment(const Network& network, const Payment& payment) {
+  if (const auto* to = std::get_if<Account>(&payment.recipient)) return check_credit(network, to->uid, payment.amount);
+  // Burning is not held to the least amount: it leaves nothing behind.
   if (payment.amount == Amount(0)) return refuse(InvalidOperation{"a payment of nothing"});
-  const auto* to = std::get_if<Account>(&payment.recipient);
-  if (!to) return {};  // burning is not held to the least amount: it leaves nothing behind
-  if (payment.amount < network.fees.min_credit)
-    return refuse(InvalidOperation{fmt::format("a payment of {} is below the least amount {}", payment.amount.value(),
-                                               network.fees.min_credit.value())});
-  if (to->uid.depth() == 1 && to->uid.parts()[0] >= network.genesis_accounts)
-    return refuse(InvalidOperation{fmt::format("recipient {} can never exist", to->uid.text())});
   return {};
 }
 
@@ -63,12 +58,7 @@ Ruled<> check_open(const Network& network, const Request& request, const OpenAcc
   if (open.funding != Amount(0) && open.funding < network.fees.min_credit)
     return refuse(InvalidOperation{fmt::format("a funding of {} is below the least amount {}", open.funding.value(),
                                                network.fees.min_credit.value())});
-  if (request.account.depth() == Uid::depth_max)
-    return refuse(InvalidOperation{fmt::format("an account of depth {} cannot have children", Uid::depth_max)});
-  if (!is_child(request, open.new_id))
-    return refuse(
-        InvalidOperation{fmt::format("the new account must be {}, not {}",
-                                     request.account.child(request.sequence_number).text(), open.new_id.text())});
+  if (auto ok = check_child(request, open.new_id); !ok) return ok;
   return check_new_key(open.new_owner);
 }
 
@@ -97,16 +87,46 @@ Ruled<> check_position(const AccountFacts& account, const Request& request) {
 }
 
 Ruled<> check_operation(const Network& network, const AccountFacts& account, const Request& request) {
-  if (std::holds_alternative<StartInstance>(request.operation)) return refuse(NotSupportedYet{"protocol instances"});
-  if (std::holds_alternative<LockInto>(request.operation)) return refuse(NotSupportedYet{"locks"});
-
+  if (const auto* lock = std::get_if<LockInto>(&request.operation)) return check_new_key(lock->delegate);
   if (auto ok = check_funds(network, account, request); !ok) return ok;
   if (const auto* transfer = std::get_if<Transfer>(&request.operation)) {
     for (const Payment& payment : transfer->payments)
       if (auto ok = check_payment(network, payment); !ok) return ok;
   }
   if (const auto* open = std::get_if<OpenAccount>(&request.operation)) return check_open(network, request, *open);
+  if (std::holds_alternative<StartInstance>(request.operation)) return check_start(network, request);
   if (const auto* change = std::get_if<ChangeOwner>(&request.operation)) return check_new_key(change->new_owner);
+  return {};
+}
+
+Ruled<> check_lock(const Network& network, const AccountFacts& account, const Request& request, const Request* start) {
+  if (start == nullptr)
+    return refuse(InvalidOperation{"a lock needs the proof of the request that started the instance"});
+  const auto place = place_of_lock(started_by(*start), request);
+  if (!place)
+    return refuse(InvalidOperation{fmt::format("the instance does not name account {} at sequence number {}",
+                                               request.account.text(), request.sequence_number.value())});
+  const Balance needed = cost_of_lock(network, started_by(*start), request, *place);
+  if (needed > account.balance) return refuse(InsufficientFunds{.balance = account.balance, .needed = needed});
+  return {};
+}
+
+Ruled<> check_credit(const Network& network, const Uid& recipient, Amount amount) {
+  if (amount == Amount(0)) return refuse(InvalidOperation{"a payment of nothing"});
+  if (amount < network.fees.min_credit)
+    return refuse(InvalidOperation{
+        fmt::format("a payment of {} is below the least amount {}", amount.value(), network.fees.min_credit.value())});
+  if (recipient.depth() == 1 && recipient.parts()[0] >= network.genesis_accounts)
+    return refuse(InvalidOperation{fmt::format("recipient {} can never exist", recipient.text())});
+  return {};
+}
+
+Ruled<> check_child(const Request& request, const Uid& new_id) {
+  if (request.account.depth() == Uid::depth_max)
+    return refuse(InvalidOperation{fmt::format("an account of depth {} cannot have children", Uid::depth_max)});
+  if (!is_child(request, new_id))
+    return refuse(InvalidOperation{fmt::format("what this request creates must be {}, not {}",
+                                               request.account.child(request.sequence_number).text(), new_id.text())});
   return {};
 }
 

@@ -10,8 +10,10 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/mutant.h"
 #include "crypto/batch_signer.h"
 #include "protocol/effects.h"
+#include "protocol/instance_rules.h"
 
 namespace zef::protocol {
 namespace {
@@ -52,59 +54,112 @@ class Hasher {
   Bytes body_;
 };
 
-// The request that the certificate itself executes.
-Ruled<const Request*> certified_request(const Proof& proof) {
-  const auto& kind = proof.certificate.value.kind;
-  if (std::holds_alternative<Lock>(kind)) return refuse(NotSupportedYet{"Lock certificates"});
-  if (std::holds_alternative<Commit>(kind)) return refuse(NotSupportedYet{"Commit certificates"});
-  const auto* confirm = std::get_if<Confirm>(&kind);
-  if (!confirm) return invalid("this kind of certificate executes no request");
-  if (proof.lock) return invalid("a lock certificate belongs to an aborted instance only");
-  return &confirm->request;
-}
-
 // One request of a proof, apart from its place in the chain.
 Ruled<> check_certified(const Proof& proof, const Request& request) {
   if (request.account != proof.account) return invalid("a request of another account");
   if (request.epoch != current_epoch) return invalid("a request of another epoch");
   if (request.sequence_number > sequence_number_last) return invalid("a sequence number beyond the last");
   if (encoded_size(request) > request_bytes_max) return invalid("a request that is too long");
-  if (std::holds_alternative<LockInto>(request.operation)) return invalid("a lock is not executed itself");
-  if (std::holds_alternative<StartInstance>(request.operation)) return refuse(NotSupportedYet{"protocol instances"});
+  if (std::holds_alternative<LockInto>(request.operation) && !mutant("execute_a_lock"))
+    return invalid("a lock is not executed itself");
   if (!amount_spent(request)) return invalid("a request that spends more than 64 bits can count");
   return {};
 }
 
-// The form of a proof, before anything is hashed: all its requests, ascending.
-Ruled<std::vector<VerifiedProof::Item>> check_form(const Proof& proof) {
-  if (!proof.earlier.in_bounds() || !proof.certificate.votes.in_bounds()) return invalid("too many requests or votes");
-  const auto last = certified_request(proof);
-  if (!last) return std::unexpected(last.error());
-
-  std::vector<VerifiedProof::Item> items;
-  items.reserve(proof.earlier.size() + 1);
-  for (const Request& request : proof.earlier) items.push_back({.request = &request, .hash = {}});
-  items.push_back({.request = *last, .hash = {}});
-
-  const std::uint64_t first = items.front().request->sequence_number.value();
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (auto ok = check_certified(proof, *items[i].request); !ok) return std::unexpected(ok.error());
-    if (items[i].request->sequence_number.value() != first + i) return invalid("requests that are not consecutive");
-  }
-  if (first / proof_requests_max != (*last)->sequence_number.value() / proof_requests_max)
-    return invalid(fmt::format("a proof across a multiple of {} operations", proof_requests_max));
-  return items;
-}
-
-// Fills in the hashes and checks that each request names the one before it. Leaves the hasher at the last request.
-Ruled<> link(Hasher& hasher, std::vector<VerifiedProof::Item>& items) {
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (i > 0 && items[i].request->previous != items[i - 1].hash) return invalid("requests that are not linked");
-    hasher.set(*items[i].request);
-    items[i].hash = hasher.request_hash();
-  }
+// What only the epoch and the kind of an agreement's value show.
+template <class Agreement>
+Ruled<> check_agreement(const Agreement& value) {
+  if (value.epoch != current_epoch || value.proposal.epoch != current_epoch)
+    return invalid("an agreement of another epoch");
+  if (std::holds_alternative<Aborted>(value.proposal.decision) != value.requests.empty())
+    return invalid("an agreement to abort executes nothing, one to confirm something");
   return {};
 }
+
+}  // namespace
+
+// Reads a proof: its form, before anything is hashed, then its links. (A struct, so that ProvenRequests can name it.)
+struct ProofReader {
+  const Proof& proof;
+  ProvenRequests result;
+  const Request* follows = nullptr;  // the request of a Lock certificate: linked to, not executed
+
+  void add(const Request& request) { result.items_.push_back({.request = &request, .hash = {}}); }
+
+  // Which requests the certificate itself vouches for.
+  Ruled<> add_certified(const Confirm& confirm) {
+    if (proof.lock) return invalid("a lock certificate belongs to an aborted instance only");
+    add(confirm.request);
+    return {};
+  }
+  Ruled<> add_certified(const Lock& lock) {
+    if (proof.lock) return invalid("a lock certificate belongs to an aborted instance only");
+    if (proof.earlier.empty()) return invalid("a lock vouches for the requests before it, and there are none");
+    if (!std::holds_alternative<LockInto>(lock.request.operation)) return invalid("a Lock value of another operation");
+    if (lock.request.account != proof.account) return invalid("a request of another account");
+    follows = &lock.request;
+    return {};
+  }
+  Ruled<> add_certified(const Commit& commit) {
+    if (auto ok = check_agreement(commit); !ok) return ok;
+    if (std::holds_alternative<Aborted>(commit.proposal.decision)) return add_aborted(commit);
+    if (proof.lock) return invalid("a lock certificate belongs to an aborted instance only");
+    const auto own = std::ranges::find(commit.requests, proof.account, &Request::account);
+    if (own == commit.requests.end()) return invalid("the instance decided nothing about this account");
+    add(*own);
+    return {};
+  }
+  template <class Other>
+  Ruled<> add_certified(const Other&) {
+    return invalid("this kind of certificate executes no request");
+  }
+  Ruled<> add_aborted(const Commit& commit) {
+    const auto* lock = proof.lock ? std::get_if<Lock>(&proof.lock->value.kind) : nullptr;
+    if (lock == nullptr) return invalid("an aborted instance needs the account's Lock certificate");
+    const auto* into = std::get_if<LockInto>(&lock->request.operation);
+    if (into == nullptr || into->instance != commit.proposal.instance)
+      return invalid("the Lock certificate is of another instance");
+    result.derived_ = std::make_shared<const Request>(aborted_request(lock->request));
+    add(*result.derived_);
+    return {};
+  }
+
+  // All its requests, ascending.
+  Ruled<> check_form() {
+    if (!proof.earlier.in_bounds() || !proof.certificate.votes.in_bounds())
+      return invalid("too many requests or votes");
+    result.items_.reserve(proof.earlier.size() + 1);
+    for (const Request& request : proof.earlier) add(request);
+    if (auto ok = std::visit([this](const auto& kind) { return add_certified(kind); }, proof.certificate.value.kind);
+        !ok)
+      return ok;
+
+    const std::uint64_t first = result.front().request->sequence_number.value();
+    for (std::size_t i = 0; i < result.size(); ++i) {
+      if (auto ok = check_certified(proof, *result[i].request); !ok) return ok;
+      if (result[i].request->sequence_number.value() != first + i) return invalid("requests that are not consecutive");
+    }
+    if (follows && follows->sequence_number.value() != first + result.size())
+      return invalid("requests that are not consecutive");
+    if (first / proof_requests_max != result.back().request->sequence_number.value() / proof_requests_max)
+      return invalid(fmt::format("a proof across a multiple of {} operations", proof_requests_max));
+    return {};
+  }
+
+  // Fills in the hashes and checks that each request names the one before it. Leaves the hasher at the last request.
+  Ruled<> link(Hasher& hasher) {
+    auto& items = result.items_;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if (i > 0 && items[i].request->previous != items[i - 1].hash) return invalid("requests that are not linked");
+      hasher.set(*items[i].request);
+      items[i].hash = hasher.request_hash();
+    }
+    if (follows && follows->previous != items.back().hash) return invalid("requests that are not linked");
+    return {};
+  }
+};
+
+namespace {
 
 // C1: distinct known signers and a quorum of weight, before anything is hashed.
 Ruled<> check_quorum(const Committee& committee, const Certificate& certificate) {
@@ -194,65 +249,198 @@ class RootChecks {
   std::vector<Check> checks_;
 };
 
+// What one message needs to be valid: perhaps a client's signature, and the votes of certificates.
+struct Checks {
+  bool by_client = false;
+  std::optional<std::size_t> signature;  // by_client; nothing: the batch signature has a wrong form
+  struct Vote {
+    std::size_t root;
+    ValidatorIndex signer;
+  };
+  std::vector<Vote> votes;
+  Ruled<> form;  // of all but the client's signature
+};
+
+// The request of a verified proof that starts the instance.
+Ruled<std::optional<Request>> shown_start(const std::optional<Proof>& proof, const Uid& instance) {
+  if (!proof) return std::optional<Request>();
+  const Request* start = find_start(*proof, instance);
+  if (start == nullptr)
+    return invalid(fmt::format("the proof does not show what started instance {}", instance.text()));
+  return *start;
+}
+
 }  // namespace
 
-Ruled<std::vector<VerifiedProof::Item>> requests_of(const Network& network, const Proof& proof) {
-  auto items = check_form(proof);
-  if (!items) return items;
+Ruled<ProvenRequests> requests_of(const Network& network, const Proof& proof) {
+  ProofReader reader{proof, {}, nullptr};
+  if (auto ok = reader.check_form(); !ok) return std::unexpected(ok.error());
   Hasher hasher(network.id);
-  if (auto ok = link(hasher, *items); !ok) return std::unexpected(ok.error());
-  return items;
+  if (auto ok = reader.link(hasher); !ok) return std::unexpected(ok.error());
+  return std::move(reader.result);
+}
+
+std::optional<SequenceNumber> first_number_of(const Proof& proof) {
+  ProofReader reader{proof, {}, nullptr};
+  if (!reader.check_form()) return std::nullopt;
+  return reader.result.front().request->sequence_number;
 }
 
 struct VerificationBatch::State {
   struct PendingOrder {
     RequestOrder order;
     Hash hash;
-    std::optional<std::size_t> check;  // nothing: the batch signature has a wrong form
+    bool proof_too;
+    Checks checks;
     bool taken = false;
   };
   struct PendingProof {
     std::shared_ptr<const Proof> proof;
-    Ruled<std::vector<VerifiedProof::Item>> items;
-    std::vector<std::size_t> checks;  // one for each vote, unless the form is wrong
+    ProvenRequests items;
+    Checks checks;
+    bool taken = false;
+  };
+  struct PendingMessage {
+    InstanceMessage message;
+    Checks checks;
     bool taken = false;
   };
 
   State(const Network& the_network, RootCaches& the_caches)
       : network(the_network), caches(the_caches), hasher(the_network.id) {}
 
-  // C1 up to the signatures: form, signers, links, paths.
-  Ruled<std::vector<VerifiedProof::Item>> prepare(const Proof& proof, std::vector<std::size_t>& places) {
-    auto items = check_form(proof);
-    if (!items) return items;
-    if (auto ok = check_quorum(network.committee, proof.certificate); !ok) return std::unexpected(ok.error());
-    if (auto ok = link(hasher, *items); !ok) return std::unexpected(ok.error());
-
-    const Hash leaf = hasher.confirm_leaf();
-    places.reserve(proof.certificate.votes.size());
-    // All paths before any root is put on the list: a certificate of a wrong form must not cost verifications.
+  // C1 up to the signatures: signers and paths. All paths before any root is put on the list: a certificate of a wrong
+  // form must not cost verifications.
+  Ruled<> prepare(const Certificate& certificate, const Hash& leaf, std::vector<Checks::Vote>& votes) {
+    if (!certificate.votes.in_bounds()) return invalid("too many votes");
+    if (auto ok = check_quorum(network.committee, certificate); !ok) return ok;
     std::vector<Hash> roots;
-    roots.reserve(proof.certificate.votes.size());
-    for (const auto& [index, signature] : proof.certificate.votes) {
+    roots.reserve(certificate.votes.size());
+    for (const auto& [index, signature] : certificate.votes) {
       const auto root = crypto::batch_root(leaf, signature);
       if (!root) return invalid(fmt::format("the batch signature of validator {} has a wrong form", index.value()));
       roots.push_back(*root);
     }
+    votes.reserve(votes.size() + roots.size());
     for (std::size_t i = 0; i < roots.size(); ++i) {
-      const auto& [index, signature] = proof.certificate.votes[i];
-      places.push_back(checks.place_of(
+      const auto& [index, signature] = certificate.votes[i];
+      const std::size_t root = roots_to_check.place_of(
           caches.validators,
-          {.key = network.committee.find(index)->public_key, .root = roots[i], .signature = signature.signature}));
+          {.key = network.committee.find(index)->public_key, .root = roots[i], .signature = signature.signature});
+      votes.push_back({root, index});
     }
-    return items;
+    return {};
+  }
+  Ruled<> prepare(const Certificate& certificate, std::vector<Checks::Vote>& votes) {
+    return prepare(certificate, signing_leaf(network.id, certificate.value), votes);
+  }
+  Ruled<ProvenRequests> prepare(const Proof& proof, std::vector<Checks::Vote>& votes) {
+    ProofReader reader{proof, {}, nullptr};
+    if (auto ok = reader.check_form(); !ok) return std::unexpected(ok.error());
+    if (auto ok = reader.link(hasher); !ok) return std::unexpected(ok.error());
+    const Certificate& certificate = proof.certificate;
+    // The hasher stands at the request of a Confirm value.
+    const bool confirm = std::holds_alternative<Confirm>(certificate.value.kind);
+    const Hash leaf = confirm ? hasher.confirm_leaf() : signing_leaf(network.id, certificate.value);
+    if (auto ok = prepare(certificate, leaf, votes); !ok) return std::unexpected(ok.error());
+    if (proof.lock)
+      if (auto ok = prepare(*proof.lock, votes); !ok) return std::unexpected(ok.error());
+    return std::move(reader.result);
+  }
+
+  // Messages to instances: the certificates that each kind carries.
+  Ruled<> prepare(const SubmitProposal& it, std::vector<Checks::Vote>& votes) {
+    if (!it.locks.in_bounds()) return invalid("1 to 16 Lock certificates");
+    for (const Certificate& lock : it.locks)
+      if (auto ok = prepare_lock(lock, votes); !ok) return ok;
+    return it.carried ? prepare_agreement(*it.carried, votes) : Ruled<>{};
+  }
+  Ruled<> prepare(const SubmitInstanceCertificate& it, std::vector<Checks::Vote>& votes) {
+    return prepare_agreement(it.certificate, votes);
+  }
+  Ruled<> prepare(const AskTimeout& it, std::vector<Checks::Vote>& votes) { return prepare_lock(it.lock, votes); }
+  Ruled<> prepare(const ShowLocks& it, std::vector<Checks::Vote>& votes) {
+    if (!it.locks.in_bounds()) return invalid("1 to 16 Lock certificates");
+    for (const Certificate& lock : it.locks)
+      if (auto ok = prepare_lock(lock, votes); !ok) return ok;
+    return {};
+  }
+  Ruled<> prepare_lock(const Certificate& certificate, std::vector<Checks::Vote>& votes) {
+    const auto* lock = std::get_if<Lock>(&certificate.value.kind);
+    if (lock == nullptr) return invalid("not a Lock certificate");
+    if (lock->request.epoch != current_epoch) return invalid("a request of another epoch");
+    return prepare(certificate, votes);
+  }
+  Ruled<> prepare_agreement(const Certificate& certificate, std::vector<Checks::Vote>& votes) {
+    const auto& kind = certificate.value.kind;
+    Ruled<> form = invalid("not a certificate of an agreement");
+    if (const auto* precommit = std::get_if<PreCommit>(&kind)) form = check_agreement(*precommit);
+    if (const auto* commit = std::get_if<Commit>(&kind)) form = check_agreement(*commit);
+    if (const auto* timeout = std::get_if<Timeout>(&kind))
+      form = timeout->epoch == current_epoch ? Ruled<>{} : invalid("a Timeout of another epoch");
+    if (!form) return form;
+    return prepare(certificate, votes);
+  }
+
+  template <class T>
+  void prepare_signature(Checks& checks, const T& value, const PublicKey& key, const BatchSignature& signature) {
+    prepare_signature(checks, signing_leaf(network.id, value), key, signature);
+  }
+  void prepare_signature(Checks& checks, const Hash& leaf, const PublicKey& key, const BatchSignature& signature) {
+    checks.by_client = true;
+    if (const auto root = crypto::batch_root(leaf, signature))
+      checks.signature =
+          roots_to_check.place_of(caches.clients, {.key = key, .root = *root, .signature = signature.signature});
+  }
+
+  // First the clients' signatures and one unknown root of each message without one; then the votes of those that
+  // passed. So a worthless certificate costs one verification, however many signers it names (C1: stop at the first bad
+  // one).
+  void collect_first(const Checks& checks, std::vector<std::size_t>& places) const {
+    if (checks.by_client) {
+      if (checks.signature) places.push_back(*checks.signature);
+    } else if (const auto* vote = first_unknown(checks)) {
+      places.push_back(vote->root);
+    }
+  }
+  void collect_rest(const Checks& checks, std::vector<std::size_t>& places) const {
+    const auto* vote = first_unknown(checks);
+    if (vote == nullptr) return;
+    if (checks.by_client ? !signature_valid(checks) : !roots_to_check.valid(vote->root)) return;
+    for (const Checks::Vote& each : checks.votes) places.push_back(each.root);
+  }
+  static const Checks::Vote* first_unknown(const Checks& checks) {
+    if (!checks.form) return nullptr;
+    const auto found = std::ranges::find_if(checks.votes, [](const auto& vote) { return vote.root != known_root; });
+    return found == checks.votes.end() ? nullptr : &*found;
+  }
+  bool signature_valid(const Checks& checks) const {
+    return checks.signature.has_value() && roots_to_check.valid(*checks.signature);
+  }
+  // The outcome of all checks of one message.
+  Ruled<> verdict(const Checks& checks) const {
+    if (checks.by_client && !signature_valid(checks)) return refuse(InvalidSignature{});
+    if (!checks.form) return checks.form;
+    for (const Checks::Vote& vote : checks.votes)
+      if (!roots_to_check.valid(vote.root))
+        return invalid(fmt::format("the signature of validator {} is not valid", vote.signer.value()));
+    return {};
+  }
+
+  template <class Collect>
+  void for_all(Collect collect) const {
+    for (const PendingOrder& order : orders) collect(order.checks);
+    for (const PendingProof& proof : proofs) collect(proof.checks);
+    for (const PendingMessage& message : messages) collect(message.checks);
   }
 
   const Network& network;
   RootCaches& caches;
   Hasher hasher;
-  RootChecks checks;
+  RootChecks roots_to_check;
   std::vector<PendingOrder> orders;
   std::vector<PendingProof> proofs;
+  std::vector<PendingMessage> messages;
   bool ran = false;
 };
 
@@ -260,69 +448,100 @@ VerificationBatch::VerificationBatch(const Network& network, RootCaches& caches)
     : state_(std::make_unique<State>(network, caches)) {}
 VerificationBatch::~VerificationBatch() = default;
 
-std::size_t VerificationBatch::add(RequestOrder order) {
+std::size_t VerificationBatch::add(RequestOrder order, bool proof_too) {
   ZEF_CHECK(!state_->ran);
   Hasher& hasher = state_->hasher;
   hasher.set(order.request);
-  std::optional<std::size_t> check;
-  if (const auto root = crypto::batch_root(hasher.request_leaf(), order.signature)) {
-    check = state_->checks.place_of(state_->caches.clients,
-                                    {.key = order.owner, .root = *root, .signature = order.signature.signature});
+  const Hash hash = hasher.request_hash();
+  Checks checks;
+  state_->prepare_signature(checks, hasher.request_leaf(), order.owner, order.signature);
+  if (order.proof && proof_too) {
+    auto proof = state_->prepare(*order.proof, checks.votes);
+    if (!proof) checks.form = std::unexpected(proof.error());
   }
-  state_->orders.push_back({.order = std::move(order), .hash = hasher.request_hash(), .check = check});
+  state_->orders.push_back({std::move(order), hash, proof_too, std::move(checks)});
   return state_->orders.size() - 1;
 }
 
 std::size_t VerificationBatch::add(Proof proof) {
   ZEF_CHECK(!state_->ran);
   auto shared = std::make_shared<const Proof>(std::move(proof));
-  std::vector<std::size_t> places;
-  auto items = state_->prepare(*shared, places);
-  state_->proofs.push_back({.proof = std::move(shared), .items = std::move(items), .checks = std::move(places)});
+  Checks checks;
+  auto items = state_->prepare(*shared, checks.votes);
+  if (!items) checks.form = std::unexpected(items.error());
+  state_->proofs.push_back({std::move(shared), items ? std::move(*items) : ProvenRequests(), std::move(checks)});
   return state_->proofs.size() - 1;
+}
+
+std::size_t VerificationBatch::add(InstanceMessage message) {
+  ZEF_CHECK(!state_->ran);
+  Checks checks;
+  if (const auto* proposal = std::get_if<SubmitProposal>(&message)) {
+    state_->prepare_signature(checks, proposal->proposal, proposal->delegate, proposal->signature);
+  } else if (const auto* ask = std::get_if<AskTimeout>(&message)) {
+    state_->prepare_signature(checks, AskedTimeout{current_epoch, ask->instance, ask->round}, ask->delegate,
+                              ask->signature);
+  }
+  checks.form = std::visit([&](const auto& it) { return state_->prepare(it, checks.votes); }, message);
+  if (const auto& start = start_of(message); start && checks.form) {
+    auto proof = state_->prepare(*start, checks.votes);
+    if (!proof) checks.form = std::unexpected(proof.error());
+  }
+  state_->messages.push_back({std::move(message), std::move(checks)});
+  return state_->messages.size() - 1;
 }
 
 void VerificationBatch::run() {
   ZEF_CHECK(!state_->ran);
   state_->ran = true;
   const Bytes prefix = batch_root_prefix(state_->network.id);
-  // First the orders and one unknown root of each certificate; then the others of those certificates that passed. So a
-  // worthless certificate costs one verification, however many signers it names (C1: stop at the first bad one).
-  std::vector<std::size_t> first;
-  for (const State::PendingOrder& order : state_->orders)
-    if (order.check) first.push_back(*order.check);
-  const auto unknown = [](const State::PendingProof& proof) {
-    return std::ranges::find_if(proof.checks, [](std::size_t place) { return place != known_root; });
-  };
-  for (const State::PendingProof& proof : state_->proofs)
-    if (const auto found = unknown(proof); found != proof.checks.end()) first.push_back(*found);
-  state_->checks.run(prefix, first);
-  std::vector<std::size_t> rest;
-  for (const State::PendingProof& proof : state_->proofs)
-    if (const auto found = unknown(proof); found != proof.checks.end() && state_->checks.valid(*found))
-      rest.insert(rest.end(), std::next(found), proof.checks.end());
-  state_->checks.run(prefix, rest);
+  std::vector<std::size_t> places;
+  state_->for_all([&](const Checks& checks) { state_->collect_first(checks, places); });
+  state_->roots_to_check.run(prefix, places);
+  places.clear();
+  state_->for_all([&](const Checks& checks) { state_->collect_rest(checks, places); });
+  state_->roots_to_check.run(prefix, places);
 }
 
 Ruled<VerifiedOrder> VerificationBatch::take_order(std::size_t place) {
   ZEF_CHECK(state_->ran && place < state_->orders.size());
   State::PendingOrder& pending = state_->orders[place];
   ZEF_CHECK(!std::exchange(pending.taken, true));
-  if (!pending.check || !state_->checks.valid(*pending.check)) return refuse(InvalidSignature{});
-  return VerifiedOrder(std::move(pending.order), pending.hash);
+  if (auto ok = state_->verdict(pending.checks); !ok) return std::unexpected(ok.error());
+  std::optional<Request> start;
+  if (const auto* lock = std::get_if<LockInto>(&pending.order.request.operation); lock && pending.proof_too) {
+    auto shown = shown_start(pending.order.proof, lock->instance);
+    if (!shown) return std::unexpected(shown.error());
+    start = std::move(*shown);
+  }
+  return VerifiedOrder(std::move(pending.order), pending.hash, std::move(start));
 }
 
 Ruled<VerifiedProof> VerificationBatch::take_proof(std::size_t place) {
   ZEF_CHECK(state_->ran && place < state_->proofs.size());
   State::PendingProof& pending = state_->proofs[place];
   ZEF_CHECK(!std::exchange(pending.taken, true));
-  if (!pending.items) return std::unexpected(pending.items.error());
-  for (std::size_t i = 0; i < pending.checks.size(); ++i) {
-    if (state_->checks.valid(pending.checks[i])) continue;
-    const ValidatorIndex signer = pending.proof->certificate.votes[i].first;
-    return invalid(fmt::format("the signature of validator {} is not valid", signer.value()));
-  }
-  return VerifiedProof(std::move(pending.proof), std::move(*pending.items));
+  if (auto ok = state_->verdict(pending.checks); !ok) return std::unexpected(ok.error());
+  return VerifiedProof(std::move(pending.proof), std::move(pending.items));
+}
+
+Ruled<VerifiedInstanceMessage> VerificationBatch::take_instance_message(std::size_t place) {
+  ZEF_CHECK(state_->ran && place < state_->messages.size());
+  State::PendingMessage& pending = state_->messages[place];
+  ZEF_CHECK(!std::exchange(pending.taken, true));
+  if (auto ok = state_->verdict(pending.checks); !ok) return std::unexpected(ok.error());
+  auto start = shown_start(start_of(pending.message), instance_of(pending.message));
+  if (!start) return std::unexpected(start.error());
+  return VerifiedInstanceMessage(std::move(pending.message), std::move(*start));
+}
+
+bool verify_certificate(const Network& network, RootCaches& caches, const Certificate& certificate) {
+  if (!certificate.votes.in_bounds() || !check_quorum(network.committee, certificate)) return false;
+  const Hash leaf = signing_leaf(network.id, certificate.value);
+  return std::ranges::all_of(certificate.votes, [&](const auto& vote) {
+    const ValidatorInfo* validator = network.committee.find(vote.first);
+    return verify_leaf(network.id, caches.validators, validator->public_key, leaf, vote.second);
+  });
 }
 
 bool verify_vote(const Network& network, RootCaches& caches, const Vote& vote) {

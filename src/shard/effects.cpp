@@ -34,7 +34,10 @@ std::optional<ReceivedEntry> received_entry(const Effect& effect) {
 }
 
 std::optional<std::string> effect_problem(const Network& network, ShardId destination, const Effect& effect) {
-  if (std::holds_alternative<Start>(effect)) return "instances are not supported yet";
+  if (const auto* start = std::get_if<Start>(&effect)) {
+    if (!std::holds_alternative<StartInstance>(start->request.operation)) return "a start of no instance";
+    if (started_by(start->request).new_id.depth() == 1) return "an instance with the UID of a genesis account";
+  }
   if (shard_of(target_of(effect)) != destination) return "an effect is for another shard";
   if (const auto* open = std::get_if<Open>(&effect)) {
     if (open->new_id.depth() == 1) return "a genesis account cannot be opened";
@@ -125,6 +128,7 @@ void Shard::State::apply_effects(ShardId source, std::uint64_t first, std::span<
 
 // Never fails and never waits, whatever the account is: that is what lets effects commute (I3).
 void Shard::State::apply_effect(ShardId source, const Effect& effect) {
+  if (const auto* start = std::get_if<Start>(&effect)) return apply_start(start->request);
   AccountRecord& account = find_or_add(target_of(effect));
   if (const auto* total = std::get_if<FeeTotal>(&effect)) {  // C3: the highest total counts
     Balance& known = fee_totals[{total->reward_account, source}];

@@ -6,11 +6,17 @@ namespace zef::shard {
 
 namespace {
 
+// What a vote for the request says (R7).
+Value value_of(const Request& request) {
+  if (std::holds_alternative<LockInto>(request.operation)) return Value{Lock{request}};
+  return Value{Confirm{request}};
+}
+
 // R5: the vote made before, or the same value to be signed again if the signature was lost in a restart. Never another
 // value: the request is the pending one.
 std::variant<VoteToSign, Vote> repeated_vote(const Pending& pending) {
   if (pending.vote) return *pending.vote;
-  return VoteToSign{Value{Confirm{pending.request}}};
+  return VoteToSign{value_of(pending.request)};
 }
 
 }  // namespace
@@ -42,6 +48,14 @@ std::optional<std::variant<Refusal, VoteToSign, Vote>> Shard::look_up(const Requ
                     repeated_vote(*(*account)->pending));
 }
 
+bool Shard::affordable(const RequestOrder& order) const {
+  const auto* lock = std::get_if<LockInto>(&order.request.operation);
+  const AccountRecord* account = state_->find(order.request.account);
+  if (lock == nullptr || account == nullptr || !order.proof) return true;
+  return check_lock(*state_->network, account->facts(), order.request, find_start(*order.proof, lock->instance))
+      .has_value();
+}
+
 Outcome Shard::handle(const VerifiedOrder& order) {
   const Request& request = order.request();
   auto checked = state_->check_order(order.order());
@@ -55,10 +69,17 @@ Outcome Shard::handle(const VerifiedOrder& order) {
   }
   if (auto ok = check_operation(*state_->network, account.facts(), request); !ok)  // R6
     return {.answer = std::move(ok.error())};
+  if (const auto* lock = std::get_if<LockInto>(&request.operation)) {  // L2; the proof counts last
+    const Request* claimed = order.order().proof ? find_start(*order.order().proof, lock->instance) : nullptr;
+    if (auto ok = check_lock(*state_->network, account.facts(), request, claimed); !ok)
+      return {.answer = std::move(ok.error())};
+    // Funds that came between looking up and now: the proof was left aside, as it seemed of no use.
+    if (order.start() == nullptr) return {.answer = Refusal(Overloaded{1})};
+  }
 
   // Nothing below can fail. The vote leaves only once its record is durable (R7).
   state_->apply_vote(*state_->find(request.account), request, order.request_hash());
-  outcome.answer = VoteToSign{Value{Confirm{request}}};
+  outcome.answer = VoteToSign{value_of(request)};
   outcome.records.emplace_back(VoteMade{request});
   return outcome;
 }
@@ -66,8 +87,7 @@ Outcome Shard::handle(const VerifiedOrder& order) {
 void Shard::attach_signature(const Uid& uid, SequenceNumber at, const Vote& vote) {
   AccountRecord* account = state_->find(uid);
   if (account == nullptr || !account->pending || account->next != at) return;
-  const auto* confirm = std::get_if<Confirm>(&vote.value.kind);
-  if (confirm == nullptr || confirm->request != account->pending->request) return;
+  if (vote.value != value_of(account->pending->request)) return;
   account->pending->vote = vote;
 }
 

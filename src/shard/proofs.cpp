@@ -18,12 +18,13 @@ namespace {
 // matter (C3).
 Ruled<> check_new_uid(const Request& request) {
   const auto* open = std::get_if<OpenAccount>(&request.operation);
-  if (open == nullptr) return {};
-  const auto& parts = open->new_id.parts();
+  const auto* start = std::get_if<StartInstance>(&request.operation);
+  if (open == nullptr && start == nullptr) return {};
+  const auto& parts = (open != nullptr ? open->new_id : start->new_id).parts();
   const auto& parent = request.account.parts();
   if (parts.size() != parent.size() + 1 || parts.back() != request.sequence_number.value() ||
       !std::equal(parent.begin(), parent.end(), parts.begin()))
-    return refuse(InvalidCertificate{"the new account's UID does not follow from the request"});
+    return refuse(InvalidCertificate{"the new UID does not follow from the request"});
   return {};
 }
 
@@ -62,16 +63,11 @@ Verdict Shard::State::judge(const Uid& uid, std::span<const VerifiedProof::Item>
 std::optional<std::variant<Refusal, AccountState>> Shard::look_up(const Proof& proof) const {
   using Early = std::variant<Refusal, AccountState>;
   const auto* confirm = std::get_if<Confirm>(&proof.certificate.value.kind);
-  if (confirm == nullptr) {  // C1: a shape that is not supported, or none
-    const auto items = requests_of(*state_->network, proof);
-    if (!items) return Early(items.error());
-    return std::nullopt;
-  }
   const AccountRecord* account = state_->find(proof.account);
   if (account == nullptr || (!account->owner && !account->closed))
     return Early(Refusal(InactiveAccount{proof.account}));
   // The common case costs no hash: the newest request is not executed yet, so the signatures must be looked at.
-  if (confirm->request.sequence_number >= account->next) {
+  if (confirm != nullptr && confirm->request.sequence_number >= account->next) {
     const Request& first = proof.earlier.empty() ? confirm->request : proof.earlier.front();
     if (first.sequence_number > account->next && !account->closed)
       return Early(Refusal(MissingOperations{account->next}));

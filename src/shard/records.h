@@ -51,8 +51,33 @@ struct ConflictSeen {
   static constexpr auto fields = codec::fields<&ConflictSeen::proof>;
 };
 
-using Record =
-    std::variant<Adopted, VoteMade, Executed, EffectsReceived, EffectsAcknowledged, FeeTotalsQueued, ConflictSeen>;
+// L1: the request that starts an instance was shown before the effect of its creation arrived.
+struct InstanceShown {
+  Request start;
+  static constexpr auto fields = codec::fields<&InstanceShown::start>;
+};
+// L4: what changed of an instance. `round`, `voted` and `lock` as they are from now on (`lock`: only if it is another
+// one), `shown`: Lock certificates that were not known yet, in the order of their accounts.
+struct InstanceChanged {
+  Uid instance;
+  Round round;
+  std::optional<Decision> voted;
+  std::optional<Certificate> lock;
+  std::vector<Certificate> shown;
+  std::optional<Certificate> decided;
+  static constexpr auto fields =
+      codec::fields<&InstanceChanged::instance, &InstanceChanged::round, &InstanceChanged::voted,
+                    &InstanceChanged::lock, &InstanceChanged::shown, &InstanceChanged::decided>;
+};
+// A second decision, against the first: proof of more than f Byzantine validators. Kept; the first one stands.
+struct InstanceConflictSeen {
+  Uid instance;
+  Certificate certificate;
+  static constexpr auto fields = codec::fields<&InstanceConflictSeen::instance, &InstanceConflictSeen::certificate>;
+};
+
+using Record = std::variant<Adopted, VoteMade, Executed, EffectsReceived, EffectsAcknowledged, FeeTotalsQueued,
+                            ConflictSeen, InstanceShown, InstanceChanged, InstanceConflictSeen>;
 
 // ---- between workers ------------------------------------------------------------------------------------------------
 

@@ -70,6 +70,37 @@ struct Shard::Replay {
     return {};
   }
 
+  Result<void> operator()(const InstanceShown& record) const {
+    if (const auto problem = effect_problem(*state.network, state.id, Start{record.start})) return corrupt(*problem);
+    if (state.find_instance(started_by(record.start).new_id)) return corrupt("an instance that was started before");
+    state.apply_start(record.start);
+    return {};
+  }
+
+  Result<void> operator()(const InstanceChanged& record) const {
+    const InstanceRecord* instance = state.find_instance(record.instance);
+    if (instance == nullptr) return corrupt("a change of an unknown instance");
+    if (record.round < instance->round || (instance->decided && record.decided))
+      return corrupt("an instance that goes back");
+    if (record.round == instance->round && instance->voted && record.voted != instance->voted)
+      return corrupt("two decisions in one round of an instance");
+    for (const Certificate& shown : record.shown) {
+      const auto* lock = std::get_if<Lock>(&shown.value.kind);
+      if (lock == nullptr || !place_of_lock(instance->terms(), lock->request))
+        return corrupt("a Lock certificate that does not belong to the instance");
+    }
+    state.apply_instance_change(record);
+    return {};
+  }
+
+  Result<void> operator()(const InstanceConflictSeen& record) const {
+    const InstanceRecord* instance = state.find_instance(record.instance);
+    if (instance == nullptr || !instance->decided || instance->conflicted)
+      return corrupt("evidence of a conflict that is none");
+    state.apply_instance_conflict(record.instance);
+    return {};
+  }
+
   Result<void> operator()(const ConflictSeen& record) const {
     const auto items = requests_of(*state.network, record.proof);
     if (!items) return corrupt("an invalid proof as evidence");

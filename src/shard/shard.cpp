@@ -70,4 +70,11 @@ std::vector<Uid> Shard::accounts() const {
   return result;
 }
 
+std::vector<Uid> Shard::instances() const {
+  std::vector<Uid> result;
+  for (const auto& [uid, instance] : state_->instances) result.push_back(uid);
+  std::ranges::sort(result);
+  return result;
+}
+
 }  // namespace zef::shard

@@ -8,6 +8,7 @@
 
 #include <memory>
 
+#include "base/executor.h"
 #include "base/result.h"
 #include "protocol/request_rules.h"
 #include "protocol/verification.h"
@@ -22,10 +23,12 @@ struct VoteToSign {
 };
 
 struct Outcome {
-  // Refusal: nothing was done (the one with a record is ConflictingCertificate: the evidence, C5). VoteToSign / Vote: a
+  // Refusal: nothing was done. Two kinds come with records: ConflictingCertificate (the evidence, C5) and
+  // InstanceRefused (what the message showed by the way is kept). VoteToSign / Vote: a
   // new vote / the one made before. AccountState: after an execution, or of an account that had executed all of it
   // already (unsigned: the worker signs). monostate: done (effects, acknowledgements), or nothing to do.
-  std::variant<std::monostate, Refusal, VoteToSign, Vote, AccountState> answer;
+  // InstanceState: of an instance that took a certificate or Lock certificates in.
+  std::variant<std::monostate, Refusal, VoteToSign, Vote, AccountState, InstanceState> answer;
   std::vector<Record> records;
 };
 
@@ -79,8 +82,16 @@ class Shard {
   [[nodiscard]] std::optional<std::variant<Refusal, VoteToSign, Vote>> look_up(const RequestOrder& order) const;
   [[nodiscard]] std::optional<std::variant<Refusal, AccountState>> look_up(const Proof& proof) const;
 
+  // Whether the account could pay for the order's operation if its proof is valid: else the proof need not be verified
+  // (R6: it is checked last).
+  [[nodiscard]] bool affordable(const RequestOrder& order) const;
+  // Of a message to an instance: unknown here and no proof of its start, or decided (rules L).
+  [[nodiscard]] std::optional<Refusal> look_up(const InstanceMessage& message) const;
+
   [[nodiscard]] Outcome handle(const VerifiedOrder& order);   // rules R
   [[nodiscard]] Outcome execute(const VerifiedProof& proof);  // rules C
+  // Rules L. `now` only times rounds (L5).
+  [[nodiscard]] Outcome handle(const VerifiedInstanceMessage& message, MonotonicTime now);
   // Applies what is new: indexes below the mark are skipped, a gap after it is ignored (it will be sent again).
   [[nodiscard]] Outcome receive(const VerifiedEffects& effects);
   // The destination durably applied everything below up_to. Refused if so much was never sent.
@@ -94,14 +105,16 @@ class Shard {
   [[nodiscard]] Result<void> replay(const Record& record);
 
   // Reads.
-  [[nodiscard]] std::optional<AccountState> account(const Uid& uid) const;  // nothing: never heard of
-  [[nodiscard]] std::uint64_t mark(ShardId source) const;                   // next effect index expected from there
-  [[nodiscard]] std::vector<ShardId> destinations() const;                  // with effects not acknowledged
+  [[nodiscard]] std::optional<AccountState> account(const Uid& uid) const;    // nothing: never heard of
+  [[nodiscard]] std::optional<InstanceState> instance(const Uid& uid) const;  // nothing: never heard of
+  [[nodiscard]] std::uint64_t mark(ShardId source) const;                     // next effect index expected from there
+  [[nodiscard]] std::vector<ShardId> destinations() const;                    // with effects not acknowledged
   [[nodiscard]] std::vector<OutgoingEffect> outgoing(ShardId destination, std::uint64_t from_index,
                                                      std::size_t limit) const;
   [[nodiscard]] bool fee_totals_changed() const;
   [[nodiscard]] Totals totals() const;
-  [[nodiscard]] std::vector<Uid> accounts() const;  // sorted; for checks
+  [[nodiscard]] std::vector<Uid> accounts() const;   // sorted; for checks
+  [[nodiscard]] std::vector<Uid> instances() const;  // sorted; for checks
   // Of everything that records determine, pending requests, outboxes and marks included.
   [[nodiscard]] Hash digest() const;
   // Of what I3 compares, of one account: owner, closed, balance, next, head, set of received keys.

@@ -119,6 +119,12 @@ Hash Shard::digest() const {
     if (account.pending) codec::write(writer, account.pending->request);
     codec::write(writer, account.executed);
   }
+  writer.fixed(std::uint64_t{state.instances.size()});
+  for (const auto* entry : sorted(state.instances)) {
+    codec::write(writer, entry->first);
+    codec::write(writer, entry->second.state());
+    codec::write(writer, entry->second.conflicted);
+  }
   const auto outboxes = state.outboxes.all();
   writer.fixed(std::uint64_t{outboxes.size()});
   for (const auto& [destination, outbox] : outboxes) {

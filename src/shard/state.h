@@ -58,6 +58,23 @@ struct AccountRecord {
   [[nodiscard]] AccountFacts facts() const { return {owner, balance, next, head}; }
 };
 
+// A protocol instance (L4). Everything but the time is durable.
+struct InstanceRecord {
+  Request start;
+  Round round;
+  std::optional<Decision> voted;  // PreCommit, in this round
+  std::optional<Certificate> lock;
+  std::vector<std::optional<Certificate>> shown;  // Lock certificates, by place of the account
+  std::optional<Certificate> decided;
+  bool conflicted = false;  // evidence of a second decision is in the log
+  // When the round was entered; nothing before the first message to this process: timers restart (L5).
+  std::optional<MonotonicTime> entered;
+
+  explicit InstanceRecord(Request request);
+  [[nodiscard]] const StartInstance& terms() const { return started_by(start); }
+  [[nodiscard]] InstanceState state() const;
+};
+
 // What the rules say about a proof, before anything is done.
 struct AlreadyDone {};
 struct Conflict {
@@ -76,6 +93,7 @@ struct Shard::State {
   const Network* network;
 
   std::unordered_map<Uid, AccountRecord> accounts;
+  std::unordered_map<Uid, InstanceRecord> instances;
   Outboxes outboxes;
   std::unordered_map<ShardId, std::uint64_t> marks;       // by source: the next index expected
   std::map<std::pair<Uid, ShardId>, Balance> fee_totals;  // by reward account and source: the highest total seen
@@ -100,6 +118,11 @@ struct Shard::State {
   void apply_acknowledgement(ShardId destination, std::uint64_t up_to);
   void apply_fee_totals();
   void apply_conflict(const Uid& account, SequenceNumber at);
+  void apply_start(const Request& start);  // the first one counts
+  void apply_instance_change(const InstanceChanged& change);
+  void apply_instance_conflict(const Uid& instance);
+  [[nodiscard]] const InstanceRecord* find_instance(const Uid& uid) const;
+  [[nodiscard]] InstanceRecord* find_instance(const Uid& uid);
 
  private:
   void apply_request(AccountRecord& account, const std::shared_ptr<const Proof>& proof,

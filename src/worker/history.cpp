@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "protocol/verification.h"
+
 namespace zef::worker {
 
 std::uint32_t History::log_index(const ledger::WorkerId& worker) {
@@ -20,11 +22,10 @@ void History::note(const ledger::ReadPlace& at, const shard::Record& record) {
   Place place{.log = log_index(at.worker), .slot = at.slot, .index = at.index};
   if (const auto* executed = std::get_if<shard::Executed>(&record)) {
     const protocol::Proof& proof = executed->proof;
-    const auto* confirm = std::get_if<protocol::Confirm>(&proof.certificate.value.kind);
-    ZEF_CHECK(confirm);
+    const auto first_of_proof = protocol::first_number_of(proof);
+    ZEF_CHECK(first_of_proof);
     auto& list = accounts_[proof.account].executed;
-    protocol::SequenceNumber first =
-        proof.earlier.empty() ? confirm->request.sequence_number : proof.earlier.front().sequence_number;
+    protocol::SequenceNumber first = *first_of_proof;
     // What an earlier record executed stays there.
     if (!list.empty()) first = std::max(first, *list.back().first.checked_add(std::uint64_t{1}));
     list.push_back({.first = first, .place = place});

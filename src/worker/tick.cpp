@@ -10,13 +10,27 @@ using namespace protocol;
 
 Refused refused(Refusal why) { return Refused{std::move(why)}; }
 
-// The account that a query is about; nothing for those about the whole validator.
-const Uid* account_of(const Query& query) {
+// The message to an instance that a query is, if it is one.
+std::optional<InstanceMessage> instance_message(const Query& query) {
+  if (const auto* q = std::get_if<SubmitProposal>(&query)) return *q;
+  if (const auto* q = std::get_if<SubmitInstanceCertificate>(&query)) return *q;
+  if (const auto* q = std::get_if<AskTimeout>(&query)) return *q;
+  if (const auto* q = std::get_if<ShowLocks>(&query)) return *q;
+  return std::nullopt;
+}
+
+// The account or instance that a query is about; nothing for those about the whole validator.
+const Uid* target_of(const Query& query) {
   if (const auto* q = std::get_if<SubmitOrder>(&query)) return &q->order.request.account;
   if (const auto* q = std::get_if<SubmitProof>(&query)) return &q->proof.account;
   if (const auto* q = std::get_if<QueryAccount>(&query)) return &q->account;
   if (const auto* q = std::get_if<QueryExecuted>(&query)) return &q->account;
   if (const auto* q = std::get_if<QueryReceived>(&query)) return &q->account;
+  if (const auto* q = std::get_if<SubmitProposal>(&query)) return &q->proposal.instance;
+  if (const auto* q = std::get_if<SubmitInstanceCertificate>(&query)) return &q->instance;
+  if (const auto* q = std::get_if<AskTimeout>(&query)) return &q->instance;
+  if (const auto* q = std::get_if<QueryInstance>(&query)) return &q->instance;
+  if (const auto* q = std::get_if<ShowLocks>(&query)) return &q->instance;
   return nullptr;
 }
 
@@ -28,8 +42,11 @@ std::size_t size_of(const Proof& proof) {
   std::size_t bytes = 512;
   for (const auto& [validator, signature] : proof.certificate.votes) bytes += 96 + 32 * signature.path.size();
   for (const Request& request : proof.earlier) bytes += encoded_size(request);
-  if (const auto* confirm = std::get_if<Confirm>(&proof.certificate.value.kind))
-    bytes += encoded_size(confirm->request);
+  if (proof.lock) bytes += request_bytes_max + proof.lock->votes.size() * 512;
+  const auto& kind = proof.certificate.value.kind;
+  if (const auto* confirm = std::get_if<Confirm>(&kind)) bytes += encoded_size(confirm->request);
+  if (const auto* commit = std::get_if<Commit>(&kind))
+    for (const Request& request : commit->requests) bytes += encoded_size(request);
   return bytes;
 }
 
@@ -52,7 +69,8 @@ void Tick::touch_all_outboxes() {
   });
 }
 
-void Tick::run() {
+void Tick::run(MonotonicTime now) {
+  now_ = now;
   ++metrics_.turns;
   std::vector<Message> messages = std::exchange(messages_, {});
   take_own(messages);
@@ -94,16 +112,16 @@ Tick::Prepared Tick::prepare(const Message& message, VerificationBatch& batch) {
 
 Tick::Prepared Tick::prepare_query(const Query& query, VerificationBatch& batch) {
   Prepared prepared;
-  const Uid* account = account_of(query);
-  if (!account) return prepared;
-  const ShardId id = shard_of(*account);
+  const Uid* target = target_of(query);
+  if (!target) return prepared;
+  const ShardId id = shard_of(*target);
   const OwnedShard* owned = parts_.shards.find(id);
   if (!owned) {
     prepared.answer = refused(Moved{id});
   } else if (const auto* submit = std::get_if<SubmitOrder>(&query)) {
     auto early = owned->shard.look_up(submit->order);  // R1 to R5, no signature needed
     if (!early) {
-      prepared.place = batch.add(submit->order);
+      prepared.place = batch.add(submit->order, owned->shard.affordable(submit->order));
     } else if (auto* refusal = std::get_if<Refusal>(&*early)) {
       prepared.answer = refused(std::move(*refusal));
     } else if (auto* vote = std::get_if<Vote>(&*early)) {
@@ -120,7 +138,19 @@ Tick::Prepared Tick::prepare_query(const Query& query, VerificationBatch& batch)
     } else {
       prepared.state = std::get<AccountState>(std::move(*early));
     }
+  } else if (auto message = instance_message(query)) {
+    return prepare_instance(*message, *owned, batch);
   }
+  return prepared;
+}
+
+Tick::Prepared Tick::prepare_instance(const InstanceMessage& message, const OwnedShard& owned,
+                                      VerificationBatch& batch) {
+  Prepared prepared;
+  if (auto refusal = owned.shard.look_up(message))
+    prepared.answer = refused(std::move(*refusal));
+  else
+    prepared.place = batch.add(message);
   return prepared;
 }
 
@@ -159,11 +189,22 @@ void Tick::handle_query(FromClient& message, Prepared& prepared, VerificationBat
     const ShardId id = shard_of(order->request().account);
     return finish_client(caller, id, parts_.shards.find(id)->shard.handle(*order));
   }
-  if (prepared.place) {
+  if (prepared.place && std::holds_alternative<SubmitProof>(message.query)) {
     auto proof = batch.take_proof(*prepared.place);
     if (!proof) return answer(caller, refused(std::move(proof.error())));
     const ShardId id = shard_of(proof->proof().account);
     return finish_client(caller, id, parts_.shards.find(id)->shard.execute(*proof));
+  }
+  if (prepared.place) {
+    auto verified = batch.take_instance_message(*prepared.place);
+    if (!verified) return answer(caller, refused(std::move(verified.error())));
+    const ShardId id = shard_of(instance_of(verified->message()));
+    return finish_client(caller, id, parts_.shards.find(id)->shard.handle(*verified, now_));
+  }
+  if (const auto* query = std::get_if<QueryInstance>(&message.query)) {
+    auto state = parts_.shards.find(shard_of(query->instance))->shard.instance(query->instance);
+    if (!state) return answer(caller, refused(NotFound{}));
+    return answer(caller, std::move(*state));
   }
   if (const auto* query = std::get_if<QueryAccount>(&message.query)) {
     auto state = parts_.shards.find(shard_of(query->account))->shard.account(query->account);
@@ -177,8 +218,8 @@ void Tick::handle_query(FromClient& message, Prepared& prepared, VerificationBat
     return parts_.releases.push(parts_.log.appended(), HistoryRead{caller, std::move(*received)});
   if (std::holds_alternative<QueryNetwork>(message.query))
     return answer(caller, NetworkInfo{parts_.network.id, parts_.validator, "zef/0.1"});
-  if (std::holds_alternative<QueryTotals>(message.query)) return answer(caller, totals());
-  answer(caller, refused(NotSupportedYet{"protocol instances"}));
+  ZEF_CHECK(std::holds_alternative<QueryTotals>(message.query));
+  answer(caller, totals());
 }
 
 void Tick::finish_client(Caller caller, ShardId id, shard::Outcome outcome) {
@@ -196,6 +237,8 @@ void Tick::finish_client(Caller caller, ShardId id, shard::Outcome outcome) {
   } else if (auto* fresh = std::get_if<shard::VoteToSign>(&outcome.answer)) {
     ++metrics_.votes;
     to_sign_.push_back({caller, std::move(fresh->value)});
+  } else if (auto* instance = std::get_if<InstanceState>(&outcome.answer)) {
+    answer(caller, std::move(*instance));
   } else {
     to_sign_.push_back({caller, std::get<AccountState>(std::move(outcome.answer))});
   }
@@ -273,9 +316,14 @@ void Tick::sign_and_queue() {
       continue;
     }
     Vote vote{std::get<Value>(std::move(items[i].what)), parts_.validator, std::move(signatures[i])};
-    const auto& confirm = std::get<Confirm>(vote.value.kind);
-    if (OwnedShard* owned = parts_.shards.find(shard_of(confirm.request.account)))
-      owned->shard.attach_signature(confirm.request.account, confirm.request.sequence_number, vote);
+    // Votes of instances are signed afresh each time: what is signed is the same.
+    const auto* confirm = std::get_if<Confirm>(&vote.value.kind);
+    const auto* lock = std::get_if<Lock>(&vote.value.kind);
+    if (confirm != nullptr || lock != nullptr) {
+      const Request& request = confirm != nullptr ? confirm->request : lock->request;
+      if (OwnedShard* owned = parts_.shards.find(shard_of(request.account)))
+        owned->shard.attach_signature(request.account, request.sequence_number, vote);
+    }
     answer(items[i].caller, Voted{std::move(vote)});
   }
 }

@@ -48,7 +48,7 @@ class Tick {
   [[nodiscard]] bool empty() const { return messages_.empty() && touched_.empty() && own_.empty(); }
   // What may be left afterwards (not empty()): effects between shards of this worker, so many that they take more
   // turns.
-  void run();
+  void run(MonotonicTime now);  // `now` times rounds of instances (L5)
 
   // The batch of effects that left the release queue, as its outbox holds them.
   [[nodiscard]] shard::EffectBatch build_batch(const EffectsOut& effects) const;
@@ -89,7 +89,7 @@ class Tick {
     std::vector<std::size_t> proofs;
   };
   struct Prepared {
-    std::optional<std::size_t> place;        // of the order or proof to verify
+    std::optional<std::size_t> place;        // of the order, proof or message to an instance to verify
     std::vector<BatchPlaces> batches;        // of effect batches
     std::optional<protocol::Answer> answer;  // known without verification
     std::optional<shard::VoteToSign> repeat;
@@ -104,6 +104,8 @@ class Tick {
   void take_own(std::vector<Message>& messages);
   Prepared prepare(const Message& message, protocol::VerificationBatch& batch);
   Prepared prepare_query(const protocol::Query& query, protocol::VerificationBatch& batch);
+  Prepared prepare_instance(const protocol::InstanceMessage& message, const OwnedShard& owned,
+                            protocol::VerificationBatch& batch);
   void handle(Message& message, Prepared& prepared, protocol::VerificationBatch& batch);
   void handle_query(FromClient& message, Prepared& prepared, protocol::VerificationBatch& batch);
   void finish_client(Caller caller, protocol::ShardId id, shard::Outcome outcome);
@@ -123,6 +125,7 @@ class Tick {
   std::set<protocol::ShardId> touched_;  // shards whose outboxes may hold something to send
   std::set<std::pair<protocol::ShardId, protocol::ShardId>> in_flight_;  // (source, destination) under way
   std::vector<std::pair<protocol::ShardId, protocol::ShardId>> failed_;
+  MonotonicTime now_;  // of this turn
   Metrics metrics_;
 };
 

@@ -128,7 +128,7 @@ struct Worker::State {
       if (!*still) return;
       tick_scheduled = false;
       if (stopped || tick->empty()) return;
-      tick->run();
+      tick->run(world.executor.now());
       for (const auto& [source, destination] : tick->take_failed()) peers.fail_later(source, destination);
       release();  // what needed no record may leave at once
       if (!tick->empty()) schedule_tick();
