@@ -280,10 +280,10 @@ Ruled<ProvenRequests> requests_of(const Network& network, const Proof& proof) {
   return std::move(reader.result);
 }
 
-std::optional<SequenceNumber> first_number_of(const Proof& proof) {
+Ruled<ProvenRequests> form_of(const Proof& proof) {
   ProofReader reader{proof, {}, nullptr};
-  if (!reader.check_form()) return std::nullopt;
-  return reader.result.front().request->sequence_number;
+  if (auto ok = reader.check_form(); !ok) return std::unexpected(ok.error());
+  return std::move(reader.result);
 }
 
 struct VerificationBatch::State {

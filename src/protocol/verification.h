@@ -79,8 +79,13 @@ class VerifiedProof {
 // InvalidCertificate (empty, not consecutive, not linked, across a multiple of 256, wrong account, wrong kind).
 [[nodiscard]] Ruled<ProvenRequests> requests_of(const Network& network, const Proof& proof);
 
-// The sequence number of the first of them; nothing if the proof has not the form of one. Costs no hash.
-[[nodiscard]] std::optional<SequenceNumber> first_number_of(const Proof& proof);
+// The same without hashes and links: which requests it would vouch for.
+[[nodiscard]] Ruled<ProvenRequests> form_of(const Proof& proof);
+
+// The fewest proofs that vouch for what these do, in the same order: neighbours become one chain under the newest
+// certificate of it, as long as the rules allow (never across a multiple of 256) and the requests of one take at most
+// `bytes_max`. What has not the form of a proof stays as it is.
+[[nodiscard]] std::vector<Proof> merge_proofs(std::vector<Proof> proofs, std::size_t bytes_max);
 
 // A message to an instance whose certificates are valid, whose delegate's signature is (where it has one), and whose
 // proof of the start vouches for it. What the instance makes of it is the shard's to say.

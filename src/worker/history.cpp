@@ -22,10 +22,10 @@ void History::note(const ledger::ReadPlace& at, const shard::Record& record) {
   Place place{.log = log_index(at.worker), .slot = at.slot, .index = at.index};
   if (const auto* executed = std::get_if<shard::Executed>(&record)) {
     const protocol::Proof& proof = executed->proof;
-    const auto first_of_proof = protocol::first_number_of(proof);
-    ZEF_CHECK(first_of_proof);
+    const auto requests = protocol::form_of(proof);
+    ZEF_CHECK(requests);
     auto& list = accounts_[proof.account].executed;
-    protocol::SequenceNumber first = *first_of_proof;
+    protocol::SequenceNumber first = requests->front().request->sequence_number;
     // What an earlier record executed stays there.
     if (!list.empty()) first = std::max(first, *list.back().first.checked_add(std::uint64_t{1}));
     list.push_back({.first = first, .place = place});
