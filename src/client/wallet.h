@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "client/account_driver.h"
+#include "client/instance_driver.h"
 #include "crypto/sealed.h"
 
 namespace zef::client {
@@ -37,6 +38,7 @@ struct AccountView {
   bool owned = true;      // false: given away, or taken by somebody else
   bool announced = true;  // false: being opened: its key is kept, the request is not certified yet
   std::optional<Request> pending;
+  std::optional<Uid> locked_into;  // an instance that has not decided yet, as far as the wallet knows
 };
 
 struct HistoryEntry {
@@ -61,6 +63,73 @@ struct SyncReport {
 struct Opened {
   Uid uid;
   Completed completed;
+};
+
+// ---- protocol instances: swaps and settlements (docs/wallet.md) ----
+
+// One account of an instance, as proofs and signed answers of validators show it.
+struct InstanceParty {
+  Uid account;
+  SequenceNumber number;  // where it takes part
+  bool mine = false;      // owned by this wallet, or locked by it
+  bool locked = false;    // its Lock certificate was seen
+  SequenceNumber next;    // where it stands
+  // Nothing can happen to it any more before it locks: it stands at its number (a certificate says so), or is locked.
+  bool ready = false;
+  bool gone = false;  // beyond its number (without this instance): it can never lock, so only an abort is possible
+  // As it stands at its number (meaningful once ready):
+  std::optional<PublicKey> owner;
+  Balance balance = 0;  // at least
+};
+// What a confirmation means for one account of this wallet.
+struct InstanceShare {
+  Uid account;
+  std::optional<Uid> receives;  // swap: the account that this wallet owns afterwards, in place of `account`
+  Balance pays = 0;             // settlement: sum of its legs, without fee
+  Balance gets = 0;             // settlement: sum of the legs to it
+  bool locked = false;
+};
+enum class InstanceStep {
+  accept,   // an account of this wallet can lock now
+  confirm,  // all are locked: drive(confirm)
+  abort,    // an account of this wallet is locked: drive(abort) gets it back
+  finish,   // decided: drive() (either wish) does what is left to do
+};
+struct InstanceReport {
+  Uid instance;
+  Uid creator;
+  bool swap = true;
+  std::vector<Leg> legs;  // settlement
+  std::vector<InstanceParty> parties;
+  std::vector<InstanceShare> shares;  // of this wallet's accounts
+  Round round;
+  std::optional<Decision> decided;
+  std::vector<Uid> waits_for;       // accounts that must still lock (undecided)
+  std::vector<InstanceStep> steps;  // what this wallet can do now
+  std::string summary;              // for people: one line
+};
+struct Accepted {
+  Uid instance;
+  Uid account;
+  Certificate lock;
+};
+struct DriveReport {
+  Uid instance;
+  std::optional<Decision> decided;  // nothing: still open, `why` says why
+  bool finished = false;            // decided, executed by a quorum for all accounts of this wallet, and in its file
+  std::string why;                  // for people: what is missing
+  std::vector<Uid> received;        // accounts that the wallet owns now
+  std::vector<Uid> given;           // accounts that it does not any more
+};
+// An instance as the file knows it: proposed, locked, or decided and not finished.
+struct InstanceEntry {
+  Uid instance;
+  bool proposed_here = false;
+  std::optional<StartInstance> terms;  // nothing: its start is not certified yet
+  std::vector<Uid> locked;             // accounts of this wallet that it signed into it
+  std::optional<Decision> decided;
+  bool finished = false;
+  std::uint64_t at_ms = 0;
 };
 
 class Wallet {
@@ -115,7 +184,30 @@ class Wallet {
   [[nodiscard]] Task<Outcome<AccountView>> adopt(Uid account, std::string label = {});
   // Chain and balance from the validators, received credits each with its certificate.
   [[nodiscard]] Task<Outcome<SyncReport>> sync(Uid account);
-  // Everything pending on any account; how many there were. The first failure is reported, the others are tried.
+
+  // ---- protocol instances (network; all but inspect unlocked) ----
+  // Starts a swap among these accounts (2 to 16, in that order: account i goes to the owner of account i + 1, the last
+  // to the first) at the numbers where they stand now. `from`, an account of this wallet, pays for it and may take
+  // part. The result is all that the other participants need to know.
+  [[nodiscard]] Task<Outcome<Uid>> propose_swap(Uid from, std::vector<Uid> accounts);
+  // Payments that happen together or not at all; each leg's `from` is one of the accounts.
+  [[nodiscard]] Task<Outcome<Uid>> propose_settlement(Uid from, std::vector<Uid> accounts, std::vector<Leg> legs);
+  // What it is, who takes part and how they stand, what this wallet can do; from its UID alone.
+  [[nodiscard]] Task<Outcome<InstanceReport>> inspect(Uid instance);
+  // Locks an account of this wallet into the instance, with a fresh delegate key, and shows the lock. Refuses (invalid)
+  // while another account does not stand at its number yet: its owner could still empty it. Whether the others'
+  // accounts are worth it is the caller's to decide, by inspect(). Repeating it is harmless.
+  [[nodiscard]] Task<Outcome<Accepted>> accept(Uid instance, Uid account);
+  // Confirms (as soon as all have locked) or aborts the instance for all accounts that this wallet locked into it, and
+  // does what the decision says. Whatever the others do, `time` and a quorum suffice; when time is over the report says
+  // what is missing. Repeating it is harmless, and goes on after a crash. A wish to abort may find it confirmed
+  // already.
+  [[nodiscard]] Task<Outcome<DriveReport>> drive(Uid instance, Wish wish, Duration time);
+  // Those of this wallet's file, newest first; no network.
+  [[nodiscard]] Result<std::vector<InstanceEntry>> instances();
+
+  // Everything pending on any account (of one locked into an instance: only that it is locked); how many there were.
+  // The first failure is reported, the others are tried.
   [[nodiscard]] Task<Outcome<std::size_t>> finish_pending();
 
   struct Impl;
