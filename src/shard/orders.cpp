@@ -87,7 +87,13 @@ Outcome Shard::handle(const VerifiedOrder& order) {
 void Shard::attach_signature(const Uid& uid, SequenceNumber at, const Vote& vote) {
   AccountRecord* account = state_->find(uid);
   if (account == nullptr || !account->pending || account->next != at) return;
-  if (vote.value != value_of(account->pending->request)) return;
+  const Request& request = account->pending->request;
+  const auto* confirm = std::get_if<Confirm>(&vote.value.kind);
+  const auto* lock = std::get_if<Lock>(&vote.value.kind);
+  const bool locks = std::holds_alternative<LockInto>(request.operation);
+  const bool same =
+      locks ? lock != nullptr && lock->request == request : confirm != nullptr && confirm->request == request;
+  if (!same) return;
   account->pending->vote = vote;
 }
 
