@@ -103,7 +103,7 @@ std::size_t leader_of(const StartInstance& instance, Round round) { return round
 const Request* find_start(const Proof& proof, const Uid& instance) {
   const auto starts = [&](const Request& request) {
     const auto* start = std::get_if<StartInstance>(&request.operation);
-    return start != nullptr && start->new_id == instance;
+    return start != nullptr && start->new_id == instance && check_child(request, instance).has_value();  // I2
   };
   for (const Request& request : proof.earlier)
     if (starts(request)) return &request;

@@ -97,6 +97,7 @@ struct ProofReader {
     if (proof.earlier.empty()) return invalid("a lock vouches for the requests before it, and there are none");
     if (!std::holds_alternative<LockInto>(lock.request.operation)) return invalid("a Lock value of another operation");
     if (lock.request.account != proof.account) return invalid("a request of another account");
+    if (lock.request.epoch != current_epoch) return invalid("a request of another epoch");
     follows = &lock.request;
     return {};
   }
@@ -393,21 +394,26 @@ struct VerificationBatch::State {
           roots_to_check.place_of(caches.clients, {.key = key, .root = *root, .signature = signature.signature});
   }
 
-  // First the clients' signatures and one unknown root of each message without one; then the votes of those that
-  // passed. So a worthless certificate costs one verification, however many signers it names (C1: stop at the first bad
-  // one).
-  void collect_first(const Checks& checks, std::vector<std::size_t>& places) const {
+  // What a message needs, step by step, each only if it passed the one before: the client's signature, if it has one;
+  // one unknown root; all its votes. So a worthless certificate costs one verification, however many signers it names
+  // (C1: stop at the first bad one), and whoever sends it: anybody can sign a message to an instance.
+  static constexpr std::size_t steps = 3;
+  void collect(const Checks& checks, std::size_t step, std::vector<std::size_t>& places) const {
     if (checks.by_client) {
-      if (checks.signature) places.push_back(*checks.signature);
-    } else if (const auto* vote = first_unknown(checks)) {
-      places.push_back(vote->root);
+      if (step == 0) {
+        if (checks.signature) places.push_back(*checks.signature);
+        return;
+      }
+      if (!signature_valid(checks)) return;
+      --step;
     }
-  }
-  void collect_rest(const Checks& checks, std::vector<std::size_t>& places) const {
     const auto* vote = first_unknown(checks);
     if (vote == nullptr) return;
-    if (checks.by_client ? !signature_valid(checks) : !roots_to_check.valid(vote->root)) return;
-    for (const Checks::Vote& each : checks.votes) places.push_back(each.root);
+    if (step == 0) {
+      places.push_back(vote->root);
+    } else if (roots_to_check.valid(vote->root)) {
+      for (const Checks::Vote& each : checks.votes) places.push_back(each.root);
+    }
   }
   static const Checks::Vote* first_unknown(const Checks& checks) {
     if (!checks.form) return nullptr;
@@ -496,11 +502,11 @@ void VerificationBatch::run() {
   state_->ran = true;
   const Bytes prefix = batch_root_prefix(state_->network.id);
   std::vector<std::size_t> places;
-  state_->for_all([&](const Checks& checks) { state_->collect_first(checks, places); });
-  state_->roots_to_check.run(prefix, places);
-  places.clear();
-  state_->for_all([&](const Checks& checks) { state_->collect_rest(checks, places); });
-  state_->roots_to_check.run(prefix, places);
+  for (std::size_t step = 0; step < State::steps; ++step) {
+    places.clear();
+    state_->for_all([&](const Checks& checks) { state_->collect(checks, step, places); });
+    state_->roots_to_check.run(prefix, places);
+  }
 }
 
 Ruled<VerifiedOrder> VerificationBatch::take_order(std::size_t place) {

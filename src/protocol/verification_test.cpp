@@ -226,17 +226,6 @@ TEST_F(Verification, refuses_kinds_of_certificates_that_execute_nothing) {
   expect_refused(proof, "a lock certificate belongs to an aborted instance only");
 }
 
-TEST_F(Verification, locks_and_instances_are_not_supported_yet) {
-  Proof proof = proof_by({0, 1, 2});
-  proof.certificate = net.certificate(Value{Lock{request}});
-  EXPECT_EQ(verify_proof(net, caches, proof).error(), Refusal(NotSupportedYet{"Lock certificates"}));
-  proof.certificate = net.certificate(Value{Commit{}});
-  EXPECT_EQ(verify_proof(net, caches, proof).error(), Refusal(NotSupportedYet{"Commit certificates"}));
-  Request start = request;
-  start.operation = StartInstance{};
-  EXPECT_EQ(verify_proof(net, caches, net.proof(start)).error(), Refusal(NotSupportedYet{"protocol instances"}));
-}
-
 // ---- votes
 
 TEST_F(Verification, accepts_a_vote_of_the_committee_only) {

@@ -124,6 +124,9 @@ Turn::Answer Turn::on(const SubmitProposal& message) {
   const Proposal& proposal = message.proposal;
   if (proposal.epoch != current_epoch) return Refusal(WrongEpoch{current_epoch});
   if (!all_belong(message.locks)) return malformed("a Lock certificate that does not belong to the instance");
+  const auto* carried = message.carried ? std::get_if<PreCommit>(&message.carried->value.kind) : nullptr;
+  if (message.carried && (carried == nullptr || carried->proposal.instance != terms.new_id))
+    return malformed("a proposal carries a PreCommit certificate of its instance or none");
   valid_ = true;
   for (const Certificate& lock : message.locks) show(lock);  // certified, whoever sends them
 
@@ -147,20 +150,17 @@ Turn::Answer Turn::on(const SubmitProposal& message) {
     for (Request& request : confirmed_requests(terms, locks)) value.requests.push_back(std::move(request));
   }
 
-  if (message.carried) {  // (a)
-    const auto* carried = std::get_if<PreCommit>(&message.carried->value.kind);
-    if (carried == nullptr || carried->proposal.instance != terms.new_id)
-      return malformed("a proposal carries a PreCommit certificate of its instance or none");
+  if (change_.voted && *change_.voted != proposal.decision) return refused("another decision was voted in this round");
+  if (carried != nullptr) {  // (a)
     const bool newer = !lock() || precommit_of(*lock()).proposal.round < carried->proposal.round;
     if (carried->proposal.decision == proposal.decision && newer && carried->proposal.round < change_.round) {
       change_.lock = message.carried;
       changed_ = true;
     }
   }
-  if (change_.voted && *change_.voted != proposal.decision) return refused("another decision was voted in this round");
-  if (lock() && decision_of(precommit_of(*lock())) != proposal.decision)
-    return refused("locked on the other decision, by a PreCommit certificate");
-  if (!change_.voted) {  // (b)
+  if (!change_.voted) {  // (b); a vote of this round is given again, whatever `lock` has become since
+    if (lock() && decision_of(precommit_of(*lock())) != proposal.decision)
+      return refused("locked on the other decision, by a PreCommit certificate");
     change_.voted = proposal.decision;
     changed_ = true;
   }

@@ -160,15 +160,6 @@ TEST_F(ShardOrder, rejects_an_unusable_new_key) {  // an account cannot be brick
   expect_refused(alice.peek(change_owner(PublicKey{})), InvalidOperation{"the new key is not a usable Ed25519 key"});
 }
 
-TEST_F(ShardOrder, answers_that_instances_and_locks_are_not_supported_yet) {
-  StartInstance start{
-      .new_id = alice.account().child(SequenceNumber(0)), .functionality = AtomicSwap{}, .accounts = {}};
-  start.accounts.push_back({alice.account(), SequenceNumber(1)});
-  start.accounts.push_back({bob, SequenceNumber(0)});
-  EXPECT_TRUE(refusal<NotSupportedYet>(order(alice.peek(start))));
-  EXPECT_TRUE(refusal<NotSupportedYet>(order(alice.peek(LockInto{bob, key_of(alice)}))));
-}
-
 TEST_F(ShardOrder, rejects_a_proof_attached_to_an_order_that_needs_none) {
   RequestOrder with_proof = net.order(alice.peek(skip()), alice.key());
   with_proof.proof = net.proof(alice.peek(skip()));

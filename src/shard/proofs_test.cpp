@@ -258,12 +258,12 @@ TEST_F(ShardProof, certified_opening_of_a_strange_uid_is_an_invalid_certificate)
   }
 }
 
-TEST_F(ShardProof, unsupported_certificates_are_refused_before_they_are_verified) {
+TEST_F(ShardProof, lock_that_vouches_for_nothing_is_refused_before_it_is_verified) {
   Proof proof = net.proof(alice.peek(skip()));
-  proof.certificate.value = Value{Lock{alice.peek(skip())}};
+  proof.certificate.value = Value{Lock{alice.peek(LockInto{bob, alice.key().public_key()})}};
   const auto early = validator.shard_with(alice.account()).look_up(proof);
   ASSERT_TRUE(early.has_value());
-  EXPECT_TRUE(std::holds_alternative<NotSupportedYet>(std::get<Refusal>(*early)));
+  EXPECT_TRUE(std::holds_alternative<InvalidCertificate>(std::get<Refusal>(*early)));
 }
 
 TEST_F(ShardProof, malformed_proof_below_next_is_refused_by_its_shape) {

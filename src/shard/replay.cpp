@@ -13,6 +13,12 @@ std::unexpected<Error> corrupt(std::string_view what) {
   return fail(ErrorKind::corrupt, fmt::format("the log holds a record that cannot follow: {}", what));
 }
 
+template <class Agreement>
+bool is_of(const Certificate& certificate, const Uid& instance) {
+  const auto* value = std::get_if<Agreement>(&certificate.value.kind);
+  return value != nullptr && value->proposal.instance == instance;
+}
+
 }  // namespace
 
 // One overload for each kind of record.
@@ -80,10 +86,13 @@ struct Shard::Replay {
   Result<void> operator()(const InstanceChanged& record) const {
     const InstanceRecord* instance = state.find_instance(record.instance);
     if (instance == nullptr) return corrupt("a change of an unknown instance");
-    if (record.round < instance->round || (instance->decided && record.decided))
-      return corrupt("an instance that goes back");
+    if (record.round < instance->round || instance->decided) return corrupt("an instance that goes back");
     if (record.round == instance->round && instance->voted && record.voted != instance->voted)
       return corrupt("two decisions in one round of an instance");
+    if (record.lock && !is_of<PreCommit>(*record.lock, record.instance))
+      return corrupt("an instance locked by what is no PreCommit certificate of it");
+    if (record.decided && !is_of<Commit>(*record.decided, record.instance))
+      return corrupt("an instance decided by what is no Commit certificate of it");
     for (const Certificate& shown : record.shown) {
       const auto* lock = std::get_if<Lock>(&shown.value.kind);
       if (lock == nullptr || !place_of_lock(instance->terms(), lock->request))
@@ -95,7 +104,8 @@ struct Shard::Replay {
 
   Result<void> operator()(const InstanceConflictSeen& record) const {
     const InstanceRecord* instance = state.find_instance(record.instance);
-    if (instance == nullptr || !instance->decided || instance->conflicted)
+    if (instance == nullptr || !instance->decided || instance->conflicted ||
+        !is_of<Commit>(record.certificate, record.instance))
       return corrupt("evidence of a conflict that is none");
     state.apply_instance_conflict(record.instance);
     return {};

@@ -91,7 +91,7 @@ TEST_F(ShardReplay, refuses_votes_that_the_rules_exclude) {
   stranger.account = Uid({0, 5});
   expect_corrupt(shard, VoteMade{stranger});
   expect_corrupt(shard, VoteMade{alice.peek(pay(bob, 2'000'000))});
-  expect_corrupt(shard, VoteMade{alice.peek(LockInto{bob, owner})});
+  expect_corrupt(shard, VoteMade{alice.peek(LockInto{bob, PublicKey{}})});
   expect_taken(shard, VoteMade{alice.peek(pay(bob, 10))});
   expect_corrupt(shard, VoteMade{alice.peek(pay(bob, 10))});  // twice for one place
   expect_corrupt(shard, VoteMade{alice.peek(pay(bob, 20))});

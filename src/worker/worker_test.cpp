@@ -201,10 +201,9 @@ TEST_F(WorkerTest, garbage_gets_a_typed_refusal) {
   EXPECT_TRUE(std::holds_alternative<Malformed>(refusal_of(*decoded)));
 }
 
-TEST_F(WorkerTest, instances_answer_not_supported_yet) {
+TEST_F(WorkerTest, an_instance_that_was_never_heard_of_is_not_found) {
   validator.start_all();
-  EXPECT_TRUE(
-      std::holds_alternative<NotSupportedYet>(refusal_of(validator.ask_worker("w0", QueryInstance{Uid::genesis(0)}))));
+  EXPECT_EQ(refusal_of(validator.ask(QueryInstance{Uid({0, 7})})), Refusal(NotFound{}));
 }
 
 TEST_F(WorkerTest, fees_reach_the_reward_accounts) {

@@ -15,15 +15,45 @@ BatchSignature made_up_signature() {
 
 Certifier::Certifier(const TestNetwork& net) : net_(&net), caches_(protocol::testing::test_caches(64)) {}
 
+template <class T>
+void Certifier::trust(const T& value, const PublicKey& signer, const BatchSignature& signature) {
+  if (const auto root = crypto::batch_root(signing_leaf(net_->id(), value), signature))
+    caches_.clients.insert(signer, *root, signature.signature);
+}
+
+void Certifier::trust(const Certificate& certificate) {
+  const Hash leaf = signing_leaf(net_->id(), certificate.value);
+  for (const auto& [signer, signature] : certificate.votes) {
+    if (const auto root = crypto::batch_root(leaf, signature))
+      caches_.validators.insert(net_->validator_key(signer.value()).public_key(), *root, signature.signature);
+  }
+}
+
+void Certifier::trust(const Proof& proof) {
+  trust(proof.certificate);
+  if (proof.lock) trust(*proof.lock);
+}
+
 VerifiedOrder Certifier::order(const Request& request, const PublicKey& owner) {
-  const BatchSignature signature = made_up_signature();
-  caches_.clients.insert(owner, signing_leaf(net_->id(), request), signature.signature);
+  return order({.request = request, .owner = owner, .signature = made_up_signature(), .proof = {}});
+}
+
+VerifiedOrder Certifier::order(const RequestOrder& order, bool proof_too) {
+  trust(order.request, order.owner, order.signature);
+  if (order.proof) trust(*order.proof);
   VerificationBatch batch(net_->network(), caches_);
-  const auto place = batch.add(RequestOrder{.request = request, .owner = owner, .signature = signature, .proof = {}});
+  const auto place = batch.add(order, proof_too);
   batch.run();
   auto verified = batch.take_order(place);
-  ZEF_CHECK(verified.has_value());
+  must(verified.has_value());
   return std::move(*verified);
+}
+
+Certificate Certifier::certificate(const Value& value) const {
+  Certificate certificate{.value = value, .votes = {}};
+  for (const std::size_t signer : net_->quorum())
+    certificate.votes.emplace_back(ValidatorIndex(static_cast<std::uint16_t>(signer)), made_up_signature());
+  return certificate;
 }
 
 Proof Certifier::proof(std::span<const Request> requests) const {
@@ -31,21 +61,39 @@ Proof Certifier::proof(std::span<const Request> requests) const {
   Proof proof;
   proof.account = requests.back().account;
   proof.earlier.assign(requests.begin(), requests.end() - 1);
-  proof.certificate.value = Value{Confirm{requests.back()}};
-  for (const std::size_t signer : net_->quorum())
-    proof.certificate.votes.emplace_back(ValidatorIndex(static_cast<std::uint16_t>(signer)), made_up_signature());
+  proof.certificate = certificate(Value{Confirm{requests.back()}});
   return proof;
 }
 
 VerifiedProof Certifier::verified(const Proof& proof) {
-  const Hash leaf = signing_leaf(net_->id(), proof.certificate.value);
-  for (const auto& [signer, signature] : proof.certificate.votes)
-    caches_.validators.insert(net_->validator_key(signer.value()).public_key(), leaf, signature.signature);
+  trust(proof);
   VerificationBatch batch(net_->network(), caches_);
   const auto place = batch.add(proof);
   batch.run();
   auto verified = batch.take_proof(place);
-  ZEF_CHECK(verified.has_value());
+  must(verified.has_value());
+  return std::move(*verified);
+}
+
+VerifiedInstanceMessage Certifier::verified(const InstanceMessage& message) {
+  if (const auto& start = start_of(message)) trust(*start);
+  if (const auto* it = std::get_if<SubmitProposal>(&message)) {
+    trust(it->proposal, it->delegate, it->signature);
+    for (const Certificate& lock : it->locks) trust(lock);
+    if (it->carried) trust(*it->carried);
+  } else if (const auto* certified = std::get_if<SubmitInstanceCertificate>(&message)) {
+    trust(certified->certificate);
+  } else if (const auto* ask = std::get_if<AskTimeout>(&message)) {
+    trust(AskedTimeout{current_epoch, ask->instance, ask->round}, ask->delegate, ask->signature);
+    trust(ask->lock);
+  } else if (const auto* shown = std::get_if<ShowLocks>(&message)) {
+    for (const Certificate& lock : shown->locks) trust(lock);
+  }
+  VerificationBatch batch(net_->network(), caches_);
+  const auto place = batch.add(message);
+  batch.run();
+  auto verified = batch.take_instance_message(place);
+  must(verified.has_value());
   return std::move(*verified);
 }
 
@@ -73,38 +121,48 @@ std::vector<ShardId> LocalValidator::shards() const {
 Outcome LocalValidator::took(ShardId shard, Outcome outcome) {
   for (const Record& record : outcome.records) log_.emplace_back(shard, codec::encode(record));
   const Totals t = totals();
-  ZEF_CHECK(t.balances + (t.caused - t.received) + (t.fees - t.fees_credited) + t.burned ==
-            supply_of(net_->genesis()));  // I4
+  must(t.balances + (t.caused - t.received) + (t.fees - t.fees_credited) + t.burned ==
+       supply_of(net_->genesis()));  // I4
   return outcome;
 }
 
 Outcome LocalValidator::order(const Request& request, const PublicKey& owner) {
-  Shard& shard = shard_with(request.account);
-  const VerifiedOrder verified = certifier_.order(request, owner);
-  const auto early = shard.look_up(verified.order());
+  return order({.request = request, .owner = owner, .signature = made_up_signature(), .proof = {}});
+}
+
+Outcome LocalValidator::order(const RequestOrder& order) {
+  Shard& shard = shard_with(order.request.account);
+  const auto early = shard.look_up(order);
+  const VerifiedOrder verified = certifier_.order(order, early || shard.affordable(order));
   Outcome outcome = took(shard.id(), shard.handle(verified));
   if (early) {
-    ZEF_CHECK(outcome.records.empty());
-    if (const auto* refusal = std::get_if<Refusal>(&*early)) ZEF_CHECK(*refusal == std::get<Refusal>(outcome.answer));
-    if (const auto* vote = std::get_if<Vote>(&*early)) ZEF_CHECK(*vote == std::get<Vote>(outcome.answer));
+    must(outcome.records.empty());
+    if (const auto* refusal = std::get_if<Refusal>(&*early)) must(*refusal == std::get<Refusal>(outcome.answer));
+    if (const auto* vote = std::get_if<Vote>(&*early)) must(*vote == std::get<Vote>(outcome.answer));
     if (const auto* vote = std::get_if<VoteToSign>(&*early))
-      ZEF_CHECK(vote->value == std::get<VoteToSign>(outcome.answer).value);
+      must(vote->value == std::get<VoteToSign>(outcome.answer).value);
   }
   return outcome;
 }
 
-Outcome LocalValidator::execute(std::span<const Request> requests) {
-  const Proof proof = certifier_.proof(requests);
+Outcome LocalValidator::execute(const Proof& proof) {
   Shard& shard = shard_with(proof.account);
   const auto early = shard.look_up(proof);
   const VerifiedProof verified = certifier_.verified(proof);
   Outcome outcome = took(shard.id(), shard.execute(verified));
   if (early) {
-    ZEF_CHECK(outcome.records.empty());
-    if (const auto* refusal = std::get_if<Refusal>(&*early)) ZEF_CHECK(*refusal == std::get<Refusal>(outcome.answer));
-    if (const auto* state = std::get_if<AccountState>(&*early))
-      ZEF_CHECK(*state == std::get<AccountState>(outcome.answer));
+    must(outcome.records.empty());
+    if (const auto* refusal = std::get_if<Refusal>(&*early)) must(*refusal == std::get<Refusal>(outcome.answer));
+    if (const auto* state = std::get_if<AccountState>(&*early)) must(*state == std::get<AccountState>(outcome.answer));
   }
+  return outcome;
+}
+
+Outcome LocalValidator::tell(const InstanceMessage& message) {
+  Shard& shard = shard_with(instance_of(message));
+  const auto early = shard.look_up(message);
+  Outcome outcome = took(shard.id(), shard.handle(certifier_.verified(message), now_));
+  if (early) must(outcome.records.empty() && *early == std::get<Refusal>(outcome.answer));
   return outcome;
 }
 
@@ -141,7 +199,7 @@ Outcome LocalValidator::acknowledge(ShardId source, ShardId destination, std::ui
 
 void LocalValidator::deliver(ShardId source, ShardId destination, std::size_t limit, bool acknowledged) {
   const std::uint64_t mark = shard(destination).mark(source);
-  ZEF_CHECK(receive(batch(source, destination, mark, limit)).has_value());
+  must(receive(batch(source, destination, mark, limit)).has_value());
   if (acknowledged) acknowledge(source, destination, shard(destination).mark(source));
 }
 
@@ -174,19 +232,41 @@ std::map<ShardId, Hash> LocalValidator::digests() const {
 
 std::map<ShardId, Hash> LocalValidator::replayed_digests() const {
   LocalValidator again(*net_);
-  for (const ShardId id : shards()) static_cast<void>(again.shard(id));
-  for (const auto& [id, bytes] : log_) {
-    const auto record = codec::decode<Record>(bytes);
-    ZEF_CHECK(record.has_value());
-    ZEF_CHECK(again.shard(id).replay(*record).has_value());
-  }
+  again.replay_all(*this);
   return again.digests();
+}
+
+void LocalValidator::replay_all(const LocalValidator& other) {
+  for (const ShardId id : other.shards()) static_cast<void>(shard(id));
+  for (const auto& [id, bytes] : other.log_) {
+    const auto record = codec::decode<Record>(bytes);
+    must(record.has_value());
+    must(shard(id).replay(*record).has_value());
+  }
+}
+
+void LocalValidator::restart() {
+  LocalValidator again(*net_);
+  again.replay_all(*this);
+  must(again.digests() == digests());
+  shards_ = std::move(again.shards_);
 }
 
 std::map<Uid, Hash> LocalValidator::account_digests() const {
   std::map<Uid, Hash> result;
   for (const auto& [id, shard] : shards_) {
     for (const Uid& uid : shard.accounts()) result.emplace(uid, *shard.account_digest(uid));
+  }
+  return result;
+}
+
+std::map<Uid, Decision> LocalValidator::decisions() const {
+  std::map<Uid, Decision> result;
+  for (const auto& [id, shard] : shards_) {
+    for (const Uid& uid : shard.instances()) {
+      const auto decided = shard.instance(uid)->decided;
+      if (decided) result.emplace(uid, std::get<Commit>(decided->value.kind).proposal.decision);
+    }
   }
   return result;
 }

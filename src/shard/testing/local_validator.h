@@ -2,7 +2,7 @@
 // this and higher rooms. What is executed is certified by made-up signatures that the caches of verified roots are told
 // of, so a step costs microseconds.
 //
-// After every step the supply must be exact (I4); a test that breaks it ends at once.
+// After every step the supply must be exact (I4): a test that breaks it fails at once, by an exception (must.h).
 #pragma once
 
 #include <map>
@@ -11,6 +11,7 @@
 
 #include "protocol/testing/fixture.h"
 #include "shard/shard.h"
+#include "shard/testing/must.h"
 
 namespace zef::shard::testing {
 
@@ -22,11 +23,20 @@ class Certifier {
   explicit Certifier(const TestNetwork& net);
 
   [[nodiscard]] VerifiedOrder order(const Request& request, const PublicKey& owner);
+  // Whatever its signature is; the proof that it carries only with `proof_too`.
+  [[nodiscard]] VerifiedOrder order(const RequestOrder& order, bool proof_too = true);
+  [[nodiscard]] Certificate certificate(const Value& value) const;
   // Consecutive requests of one account, all vouched for by a quorum's certificate of the last.
   [[nodiscard]] Proof proof(std::span<const Request> requests) const;
   [[nodiscard]] VerifiedProof verified(const Proof& proof);
+  [[nodiscard]] VerifiedInstanceMessage verified(const InstanceMessage& message);
 
  private:
+  void trust(const Certificate& certificate);
+  void trust(const Proof& proof);
+  template <class T>
+  void trust(const T& value, const PublicKey& signer, const BatchSignature& signature);
+
   const TestNetwork* net_;
   RootCaches caches_;
 };
@@ -43,10 +53,16 @@ class LocalValidator {
   [[nodiscard]] std::vector<ShardId> shards() const;
 
   // Rules R: look_up, then handle, as a worker does; both must say the same where both speak.
+  Outcome order(const RequestOrder& order);
   Outcome order(const Request& request, const PublicKey& owner);
   // Rules C: look_up, then execute.
-  Outcome execute(std::span<const Request> requests);
+  Outcome execute(const Proof& proof);
+  Outcome execute(std::span<const Request> requests) { return execute(certifier_.proof(requests)); }
   Outcome execute(const Request& request) { return execute(std::span(&request, 1)); }
+  // Rules L: look_up, then handle. The clock stands still but for pass().
+  Outcome tell(const InstanceMessage& message);
+  void pass(Duration time) { now_ += time; }
+  [[nodiscard]] std::optional<InstanceState> instance(const Uid& uid) { return shard_with(uid).instance(uid); }
 
   // At most `limit` effects that wait for that destination, from that index on. They stay until acknowledged.
   [[nodiscard]] EffectBatch batch(ShardId source, ShardId destination, std::uint64_t from, std::size_t limit);
@@ -64,17 +80,22 @@ class LocalValidator {
   [[nodiscard]] std::map<ShardId, Hash> digests() const;
   // Of new shards after a replay of the whole log; they must take every record.
   [[nodiscard]] std::map<ShardId, Hash> replayed_digests() const;
-  // What I3 compares: every account's digest.
+  // Goes on with new shards after a replay of the whole log, as after a restart; their digests must be the same.
+  void restart();
+  // What I3 compares: every account's digest, and the decisions that are known.
   [[nodiscard]] std::map<Uid, Hash> account_digests() const;
+  [[nodiscard]] std::map<Uid, Decision> decisions() const;
 
  private:
   Outcome took(ShardId shard, Outcome outcome);
+  void replay_all(const LocalValidator& other);
 
   const TestNetwork* net_;
   Certifier certifier_;
   std::vector<std::vector<std::uint64_t>> genesis_;
   std::map<ShardId, Shard> shards_;
   std::vector<std::pair<ShardId, Bytes>> log_;
+  MonotonicTime now_{std::chrono::hours(1)};
 };
 
 }  // namespace zef::shard::testing

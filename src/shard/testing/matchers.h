@@ -36,4 +36,15 @@ inline bool conflict(const Outcome& outcome, SequenceNumber at) {
          std::holds_alternative<ConflictSeen>(outcome.records[0]);
 }
 
+// A vote to sign for that value.
+inline bool votes_for(const Outcome& outcome, const Value& value) {
+  const auto* vote = std::get_if<VoteToSign>(&outcome.answer);
+  return vote != nullptr && vote->value == value;
+}
+// An instance's no, for a reason that says so.
+inline bool instance_refused(const Outcome& outcome, std::string_view why) {
+  const auto* refused = refusal<InstanceRefused>(outcome);
+  return refused != nullptr && refused->why.find(why) != std::string::npos;
+}
+
 }  // namespace zef::shard::testing

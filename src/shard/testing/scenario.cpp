@@ -69,7 +69,7 @@ class Scenario {
     }
     for (const auto& [uid, account] : model_) check(uid);
     check_totals();
-    ZEF_CHECK(validator_.replayed_digests() == validator_.digests());
+    must(validator_.replayed_digests() == validator_.digests());
   }
 
  private:
@@ -108,13 +108,13 @@ class Scenario {
     const Outcome outcome = validator_.order(request, owner);
     const std::optional<Refusal> expected = refusal_of(model_[uid], request, owner);
     if (expected) {
-      ZEF_CHECK(outcome.records.empty());
+      must(outcome.records.empty());
       const auto& refusal = std::get<Refusal>(outcome.answer);
-      ZEF_CHECK(refusal.index() == expected->index());
-      if (!std::holds_alternative<InvalidOperation>(refusal)) ZEF_CHECK(refusal == *expected);
+      must(refusal.index() == expected->index());
+      if (!std::holds_alternative<InvalidOperation>(refusal)) must(refusal == *expected);
     } else {
-      ZEF_CHECK(std::get<VoteToSign>(outcome.answer).value == value_of(request));
-      ZEF_CHECK(outcome.records.size() == (model_[uid].pending ? 0 : 1));
+      must(std::get<VoteToSign>(outcome.answer).value == value_of(request));
+      must(outcome.records.size() == (model_[uid].pending ? 0 : 1));
       model_[uid].pending = request;
     }
     check(uid);
@@ -171,19 +171,19 @@ class Scenario {
     const auto closing = std::ranges::find_if(
         requests, [](const Request& r) { return std::holds_alternative<CloseAccount>(r.operation); });
     if (!account.owner && !account.closed) {
-      ZEF_CHECK(std::get<Refusal>(outcome.answer) == Refusal(InactiveAccount{uid}));
+      must(std::get<Refusal>(outcome.answer) == Refusal(InactiveAccount{uid}));
     } else if (account.closed) {
       expect_conflict(outcome, uid, requests[0].sequence_number);
     } else if (skips_one) {
-      ZEF_CHECK(std::get<Refusal>(outcome.answer) == Refusal(MissingOperations{account.next()}));
+      must(std::get<Refusal>(outcome.answer) == Refusal(MissingOperations{account.next()}));
     } else if (forked) {
       expect_conflict(outcome, uid, requests[0].sequence_number);
     } else if (closing != requests.end() && closing + 1 != requests.end()) {
       expect_conflict(outcome, uid, (closing + 1)->sequence_number);
     } else {
-      ZEF_CHECK(outcome.records.size() == 1);
+      must(outcome.records.size() == 1);
       for (const Request& request : requests) apply(account, request);
-      ZEF_CHECK(std::get<AccountState>(outcome.answer) == validator_.account(uid));
+      must(std::get<AccountState>(outcome.answer) == validator_.account(uid));
     }
     check(uid);
   }
@@ -200,15 +200,15 @@ class Scenario {
     if (another) {
       expect_conflict(outcome, uid, request.sequence_number);
     } else {
-      ZEF_CHECK(outcome.records.empty());
-      ZEF_CHECK(std::get<AccountState>(outcome.answer) == validator_.account(uid));
+      must(outcome.records.empty());
+      must(std::get<AccountState>(outcome.answer) == validator_.account(uid));
     }
     check(uid);
   }
 
   void expect_conflict(const Outcome& outcome, const Uid& uid, SequenceNumber at) {
-    ZEF_CHECK(std::get<Refusal>(outcome.answer) == Refusal(ConflictingCertificate{at}));
-    ZEF_CHECK(outcome.records.size() == (conflicts_.emplace(uid, at).second ? 1 : 0));
+    must(std::get<Refusal>(outcome.answer) == Refusal(ConflictingCertificate{at}));
+    must(outcome.records.size() == (conflicts_.emplace(uid, at).second ? 1 : 0));
   }
 
   void apply(ModelAccount& account, const Request& request) {
@@ -265,12 +265,12 @@ class Scenario {
     const EffectBatch batch = validator_.batch(source, destination, from, 1 + choices_.below(8));
     if (batch.effects.empty()) return;
     const auto outcome = validator_.receive(batch);
-    ZEF_CHECK(outcome.has_value());
+    must(outcome.has_value());
     const std::uint64_t end = batch.first + batch.effects.size();
     const bool applies = batch.first <= queue.applied && end > queue.applied;
-    ZEF_CHECK(outcome->records.size() == (applies ? 1 : 0));
+    must(outcome->records.size() == (applies ? 1 : 0));
     for (; applies && queue.applied < end; ++queue.applied) apply(source, queue.sent.at(queue.applied));
-    ZEF_CHECK(validator_.shard(destination).mark(source) == queue.applied);
+    must(validator_.shard(destination).mark(source) == queue.applied);
     if (!choices_.one_in(3)) {
       validator_.acknowledge(source, destination, queue.applied);
       queue.acknowledged = queue.applied;
@@ -311,17 +311,17 @@ class Scenario {
     const ModelAccount& expected = model_[uid];
     const auto state = validator_.account(uid);
     if (!state) {
-      ZEF_CHECK(!expected.owner && !expected.closed && expected.received == 0 && expected.balance == 0);
+      must(!expected.owner && !expected.closed && expected.received == 0 && expected.balance == 0);
       return;
     }
-    ZEF_CHECK(state->owner == expected.owner);
-    ZEF_CHECK(state->closed == expected.closed);
-    ZEF_CHECK(state->balance == expected.balance);
-    ZEF_CHECK(state->next == expected.next());
-    ZEF_CHECK(state->head == expected.head);
-    ZEF_CHECK(state->received == expected.received);
-    ZEF_CHECK(state->pending.has_value() == expected.pending.has_value());
-    if (state->pending) ZEF_CHECK(*state->pending == hash_of(net_.id(), *expected.pending));
+    must(state->owner == expected.owner);
+    must(state->closed == expected.closed);
+    must(state->balance == expected.balance);
+    must(state->next == expected.next());
+    must(state->head == expected.head);
+    must(state->received == expected.received);
+    must(state->pending.has_value() == expected.pending.has_value());
+    if (state->pending) must(*state->pending == hash_of(net_.id(), *expected.pending));
   }
   void check_totals() {
     const Totals totals = validator_.totals();
@@ -331,12 +331,12 @@ class Scenario {
     for (const auto& [pair, queue] : queues_) waiting += queue.sent.size() - queue.acknowledged;
     Balance fees = 0;
     for (const auto& [shard, paid] : fees_) fees += paid;
-    ZEF_CHECK(totals.executed == executed);
-    ZEF_CHECK(totals.effects_waiting == waiting);
-    ZEF_CHECK(totals.burned == burned_);
-    ZEF_CHECK(totals.fees == fees);
-    ZEF_CHECK(totals.fees_credited == fees_credited_);
-    ZEF_CHECK(totals.conflicts == conflicts_.size());
+    must(totals.executed == executed);
+    must(totals.effects_waiting == waiting);
+    must(totals.burned == burned_);
+    must(totals.fees == fees);
+    must(totals.fees_credited == fees_credited_);
+    must(totals.conflicts == conflicts_.size());
   }
 
   Choices choices_;
