@@ -8,7 +8,7 @@
 
 namespace zef::log {
 
-enum class Level { debug, info, warning, error };
+enum class Level { debug, info, warning, error, none };  // none: only for set_level
 
 void set_level(Level level);
 [[nodiscard]] bool enabled(Level level);

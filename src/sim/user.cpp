@@ -1,0 +1,303 @@
+#include "sim/user.h"
+
+#include <fmt/core.h>
+
+#include <utility>
+
+#include "client/quorum_driver.h"
+#include "crypto/keys.h"
+
+namespace zef::sim {
+
+using namespace protocol;
+using client::AccountDriver;
+using client::ChainState;
+using client::FailureKind;
+using client::Outcome;
+using std::chrono::milliseconds;
+
+struct User::Process {
+  Process(User& user, SimExecutor& e, SimRng random);
+  ~Process();
+
+  static client::DriverOptions options_of() {
+    client::DriverOptions options;
+    options.root_cache_entries = 1024;
+    return options;
+  }
+
+  SimExecutor& executor;
+  SimRng rng;
+  std::unique_ptr<net::Transport> transport;
+  std::unique_ptr<Storage> storage;
+  client::QuorumDriver quorum;
+  std::map<Uid, std::unique_ptr<AccountDriver>> drivers;
+  std::size_t living = 0;  // flows that have not stopped
+  TaskScope scope;
+};
+
+// A disk that takes its time; what it has not said to be saved may be saved or not.
+class User::Storage final : public client::AccountStorage {
+ public:
+  Storage(User& user, Process& process) : user_(user), process_(process) {}
+
+  Task<Result<void>> save_order(RequestOrder order) override {
+    const Request& request = order.request;
+    const Hash hash = hash_of(user_.world_.rules.id, request);
+    co_await write();
+    const auto [known, added] =
+        user_.disk_.signed_requests.try_emplace({request.account, request.sequence_number}, hash);
+    if (!added && known->second != hash) {
+      user_.world_.journal.violation("client", request.account.text(), "an honest owner signs two requests");
+      co_return fail(ErrorKind::refused, "another request was signed for this number");
+    }
+    Disk::Saved& saved = user_.disk_.accounts.at(request.account);
+    saved.pending = std::move(order);
+    saved.proof.reset();
+    saved.begun = true;
+    co_await write();
+    co_return Result<void>{};
+  }
+  Task<Result<void>> save_certified(Proof proof, SequenceNumber /*at*/, ChainState after) override {
+    co_await write();
+    Disk::Saved& saved = user_.disk_.accounts.at(after.account);
+    saved.chain = std::move(after);
+    saved.proof = std::move(proof);
+    if (saved.pending) {
+      if (const auto* open = std::get_if<OpenAccount>(&saved.pending->request.operation);
+          open && user_.disk_.keys.contains(open->new_owner)) {
+        ChainState child{.account = open->new_id,
+                         .owner = open->new_owner,
+                         .next = SequenceNumber(0),
+                         .head = hash_of(user_.world_.rules.id, saved.pending->request),
+                         .balance = static_cast<Balance>(open->funding.value()),
+                         .closed = false,
+                         .synced = true};
+        user_.disk_.accounts.try_emplace(open->new_id, Disk::Saved{std::move(child), {}, {}, false});
+      }
+    }
+    co_await write();
+    co_return Result<void>{};
+  }
+  Task<Result<void>> save_executed(Uid account, SequenceNumber /*at*/) override {
+    co_await write();
+    Disk::Saved& saved = user_.disk_.accounts.at(account);
+    saved.pending.reset();
+    saved.proof.reset();
+    if (std::exchange(saved.begun, false)) ++user_.world_.workload.done;
+    co_await write();
+    co_return Result<void>{};
+  }
+  Task<Result<void>> save_chain(ChainState chain) override {
+    co_await write();
+    Disk::Saved& saved = user_.disk_.accounts.at(chain.account);
+    if (saved.pending && saved.pending->request.sequence_number < chain.next) {
+      saved.pending.reset();
+      saved.proof.reset();
+      if (std::exchange(saved.begun, false)) ++user_.world_.workload.done;
+    }
+    saved.chain = std::move(chain);
+    co_return Result<void>{};
+  }
+
+ private:
+  // Most writes are as good as done at once; some take their time, and a crash finds them half-way.
+  Task<void> write() {
+    if (process_.rng.chance(50'000)) co_await sleep_for(process_.executor, milliseconds(process_.rng.between(1, 30)));
+  }
+  User& user_;
+  Process& process_;
+};
+
+User::Process::Process(User& user, SimExecutor& e, SimRng random)
+    : executor(e),
+      rng(random),
+      transport(user.world_.network.transport(e, user.site_)),
+      storage(std::make_unique<Storage>(user, *this)),
+      quorum(e, rng, *transport, user.world_.rules, user.world_.validators, options_of()) {}
+User::Process::~Process() { executor.kill(); }
+
+User::User(World world, SimRng rng, std::size_t number)
+    : world_(world),
+      rng_(rng),
+      number_(number),
+      site_(world.network.new_site()),
+      machine_(world.schedule.make_process()) {}
+User::~User() = default;
+
+void User::add_account(const ChainState& chain, const KeySeed& seed) {
+  disk_.keys.emplace(chain.owner, seed);
+  disk_.accounts.emplace(chain.account, Disk::Saved{chain, {}, {}, false});
+}
+
+void User::start() {
+  process_ = std::make_unique<Process>(*this, world_.schedule.make_process(), rng_.fork());
+  adopt_children(*process_);
+}
+
+void User::crash(Duration down) {
+  if (!process_) return;
+  process_.reset();
+  machine_.after(down, [this] {
+    if (!process_) start();
+  });
+}
+
+void User::jump_clock(Duration by) {
+  if (process_) process_->executor.jump_wall(by);
+}
+
+bool User::idle() const { return process_ && process_->living == 0; }
+
+std::string User::state() const {
+  if (!process_) return "down";
+  std::string text = fmt::format("{} accounts busy;", process_->living);
+  for (const auto& [uid, driver] : process_->drivers)
+    if (driver->pending())
+      text += fmt::format(" {}@{}", uid.text(), driver->pending()->request.sequence_number.value());
+  return text;
+}
+
+// Every account on the disk that nobody looks after yet.
+void User::adopt_children(Process& process) {
+  for (const auto& [uid, saved] : disk_.accounts)
+    if (!process.drivers.contains(uid)) begin(process, uid);
+}
+
+void User::begin(Process& process, const Uid& uid) {
+  const Disk::Saved& saved = disk_.accounts.at(uid);
+  const auto key_of = [this](const PublicKey& owner) -> std::optional<crypto::SigningKey> {
+    const auto found = disk_.keys.find(owner);
+    if (found == disk_.keys.end()) return std::nullopt;
+    return crypto::SigningKey::from_seed(found->second);
+  };
+  auto driver =
+      std::make_unique<AccountDriver>(process.quorum, saved.chain, key_of(saved.chain.owner), process.storage.get());
+  if (saved.pending) {
+    const auto* change = std::get_if<ChangeOwner>(&saved.pending->request.operation);
+    driver->restore(*saved.pending, saved.proof, change ? key_of(change->new_owner) : std::nullopt);
+  }
+  process.drivers.emplace(uid, std::move(driver));
+  ++process.living;
+  process.scope.spawn(live(process, uid));
+}
+
+Task<void> User::live(Process& process, Uid uid) {
+  AccountDriver& driver = *process.drivers.at(uid);
+  // Not all at one moment.
+  co_await sleep_for(process.executor, milliseconds(process.rng.between(0, 200)));
+  while (true) {
+    if (driver.pending()) {
+      if (!co_await finish(process, driver)) {
+        co_await sleep_for(process.executor, milliseconds(process.rng.between(50, 500)));
+        continue;
+      }
+    }
+    adopt_children(process);
+    if (driver.chain().closed || !world_.workload.take()) break;
+    co_await operate(process, driver);
+  }
+  --process.living;
+}
+
+// What was begun, whatever it was, until a quorum has executed it. False: try again later.
+Task<bool> User::finish(Process& process, AccountDriver& driver) {
+  const auto outcome = co_await driver.finish_pending();
+  if (outcome) co_return true;
+  settle(process, driver, outcome);
+  co_return false;
+}
+
+Task<void> User::operate(Process& process, AccountDriver& driver) {
+  const auto outcome = co_await run_one(process, driver);
+  if (outcome) co_return;
+  if (!driver.pending()) world_.workload.give_back();
+  settle(process, driver, outcome);
+  co_await sleep_for(process.executor, milliseconds(process.rng.between(20, 300)));
+}
+
+// Nobody who does what the rules ask for is told anything but to try again, or to be too poor.
+void User::settle(Process& /*process*/, AccountDriver& driver, const Outcome<void>& outcome) {
+  const client::Failure& why = outcome.error();
+  world_.journal.event("user {}: account {}: {}", number_, driver.uid().text(), why.message);
+  world_.journal.count("failures of operations");
+  if (why.kind == FailureKind::unavailable) return;
+  if (why.kind == FailureKind::insufficient_funds && !driver.pending()) {
+    ++world_.workload.poor;
+    if (world_.workload.poor % 4 == 0) world_.workload.take();  // a network of beggars comes to its end too
+    return;
+  }
+  if (why.kind == FailureKind::insufficient_funds) return;  // validators lag: the credits are on their way
+  world_.journal.violation(
+      "I6", driver.uid().text(),
+      fmt::format("user {} was refused ({}): {}", number_, client::to_string(why.kind), why.message));
+}
+
+KeySeed User::new_key(Process& process) {
+  KeySeed seed;
+  process.rng.fill(seed);
+  const crypto::SigningKey key = crypto::SigningKey::from_seed(seed);
+  disk_.keys.emplace(key.public_key(), seed);
+  return seed;
+}
+
+Address User::recipient(Process& process) {
+  if (process.rng.chance(20'000)) return Burn{};
+  return Account{world_.workload.book[process.rng.pick(world_.workload.book.size())]};
+}
+
+Task<Outcome<void>> User::run_one(Process& process, AccountDriver& driver) {
+  SimRng& rng = process.rng;
+  const auto amount = [&rng] { return Amount(rng.between(10, 200)); };
+  const auto done = [](auto outcome) -> Outcome<void> {
+    if (!outcome) return std::unexpected(std::move(outcome.error()));
+    return {};
+  };
+  const std::uint64_t choice = rng.pick(100);
+  if (choice < 58) {
+    std::vector<Payment> payments{{recipient(process), amount(), {}}};
+    co_return done(co_await driver.transfer(std::move(payments)));
+  }
+  if (choice < 75) {
+    std::vector<Payment> payments;
+    const std::uint64_t many = rng.between(2, 6);
+    for (std::uint64_t i = 0; i < many; ++i) {
+      payments.push_back({recipient(process), amount(), {}});
+      if (rng.chance(300'000)) payments.push_back({payments.back().recipient, amount(), {}});  // the same one again
+    }
+    co_return done(co_await driver.transfer(std::move(payments)));
+  }
+  if (choice < 82 && world_.workload.book.size() < world_.workload.accounts_max && driver.uid().depth() < 6) {
+    const crypto::SigningKey key = crypto::SigningKey::from_seed(new_key(process));
+    auto opened = co_await driver.open(key.public_key(), Amount(rng.chance(200'000) ? 0 : rng.between(500, 20'000)));
+    if (opened) {
+      world_.workload.book.push_back(std::get<OpenAccount>(opened->request.operation).new_id);
+      adopt_children(process);
+    }
+    co_return done(std::move(opened));
+  }
+  if (choice < 88) co_return done(co_await driver.rotate(crypto::SigningKey::from_seed(new_key(process))));
+  if (choice < 92) co_return done(co_await driver.run(Skip{}));
+  if (choice < 94 && driver.uid().depth() > 1) co_return done(co_await driver.close(true));
+  if (choice < 97) {
+    // A certificate that its recipient may execute.
+    Transfer transfer;
+    transfer.payments.push_back({recipient(process), amount(), {}});
+    auto proof = co_await driver.certify(std::move(transfer));
+    if (proof) world_.workload.mail.push_back(*proof);
+    co_return done(std::move(proof));
+  }
+  co_await read_mail(process);
+  world_.workload.give_back();
+  co_return Outcome<void>{};
+}
+
+Task<void> User::read_mail(Process& process) {
+  if (world_.workload.mail.empty()) co_return;
+  const Proof proof = std::move(world_.workload.mail.back());
+  world_.workload.mail.pop_back();
+  const auto executed = co_await process.quorum.execute(proof);
+  if (!executed) world_.workload.mail.push_back(proof);
+}
+
+}  // namespace zef::sim

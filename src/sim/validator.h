@@ -1,0 +1,94 @@
+// One simulated validator: the real workers and the real balancer, each a process of its own on the validator's bucket,
+// with somebody who starts again what has died. Whoever injects faults crashes, stalls and doubles its processes.
+//
+// Thread rule: the simulation's thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "balancer/balancer.h"
+#include "sim/bucket.h"
+#include "sim/network.h"
+#include "store/retrying_store.h"
+#include "worker/worker.h"
+
+namespace zef::sim {
+
+struct ValidatorOptions {
+  std::size_t workers = 2;
+  Duration fee_period = std::chrono::seconds(2);
+  Duration map_period = std::chrono::seconds(5);
+};
+
+class Validator {
+ public:
+  // All but the options outlive it.
+  Validator(Schedule& schedule, Network& network, SimRng rng, const protocol::Genesis& genesis,
+            const crypto::SigningKey& key, std::size_t index, const ValidatorOptions& options);
+  Validator(const Validator&) = delete;
+  Validator& operator=(const Validator&) = delete;
+  ~Validator();
+
+  // Makes the store and starts all processes.
+  void start();
+  [[nodiscard]] std::size_t index() const { return index_; }
+  // Where clients find it: the balancer's address.
+  [[nodiscard]] const net::Address& address() const { return address_; }
+  [[nodiscard]] Bucket& bucket() { return bucket_; }
+  [[nodiscard]] std::size_t worker_count() const { return slots_.size(); }
+  [[nodiscard]] const std::vector<Site>& sites() const { return sites_; }  // of the workers, and the balancer's last
+  // Every slot has a worker that serves, and nobody else believes to.
+  [[nodiscard]] bool complete() const;
+  // Summed over the workers; of use while complete() only.
+  [[nodiscard]] protocol::Totals totals() const;
+
+  // ---- faults
+  // The process ends; with `power`, its connections say nothing of it. Another one starts after that time.
+  void crash_worker(std::size_t slot, Duration down, bool power);
+  // A second process of the same name starts beside the first.
+  void double_worker(std::size_t slot);
+  void stall_worker(std::size_t slot, Duration time);
+  void crash_balancer(Duration down, bool power);
+  void jump_clocks(Duration by);
+
+  // Called when a worker has begun to serve.
+  void on_serving(std::function<void()> callback) { on_serving_ = std::move(callback); }
+  [[nodiscard]] std::uint64_t starts() const { return starts_; }
+
+ private:
+  struct WorkerProcess;
+  struct BalancerProcess;
+  struct Slot {
+    std::string name;
+    std::unique_ptr<WorkerProcess> process;
+    std::vector<std::unique_ptr<WorkerProcess>> strays;  // replaced, but nobody has told them yet
+  };
+  void start_worker(std::size_t slot);
+  void start_balancer();
+  void ended(std::size_t slot, const WorkerProcess* process);
+  void restart_later(std::size_t slot, Duration down);
+
+  Schedule& schedule_;
+  Network& network_;
+  SimRng rng_;
+  const protocol::Genesis& genesis_;
+  const crypto::SigningKey& key_;
+  std::size_t index_;
+  ValidatorOptions options_;
+  SimExecutor& supervisor_;
+  net::Address address_;
+  Bucket bucket_;
+  std::vector<Site> sites_;
+  std::vector<Slot> slots_;
+  std::unique_ptr<BalancerProcess> balancer_;
+  std::function<void()> on_serving_;
+  std::uint64_t starts_ = 0;
+};
+
+// The address at which a worker's slot listens for balancers, port aside: its answers leave there.
+[[nodiscard]] std::string worker_host(std::size_t validator, std::size_t slot);
+
+}  // namespace zef::sim
