@@ -13,7 +13,10 @@ BatchSignature made_up_signature() {
 
 }  // namespace
 
-Certifier::Certifier(const TestNetwork& net) : net_(&net), caches_(protocol::testing::test_caches(64)) {}
+// What is trusted must stay in the caches until it is verified: room enough that the roots of one message, some tens, do
+// not push each other out.
+Certifier::Certifier(const TestNetwork& net)
+    : net_(&net), caches_{.validators = crypto::RootCache(4096), .clients = crypto::RootCache(64)} {}
 
 template <class T>
 void Certifier::trust(const T& value, const PublicKey& signer, const BatchSignature& signature) {
