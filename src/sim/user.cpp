@@ -222,6 +222,8 @@ void User::settle(Process& /*process*/, AccountDriver& driver, const Outcome<voi
   world_.journal.event("user {}: account {}: {}", number_, driver.uid().text(), why.message);
   world_.journal.count("failures of operations");
   if (why.kind == FailureKind::unavailable) return;
+  // Opened, and the effect is on its way to most validators.
+  if (why.kind == FailureKind::not_found && !driver.pending() && driver.chain().next == SequenceNumber(0)) return;
   if (why.kind == FailureKind::insufficient_funds && !driver.pending()) {
     ++world_.workload.poor;
     if (world_.workload.poor % 4 == 0) world_.workload.take();  // a network of beggars comes to its end too

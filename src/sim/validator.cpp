@@ -43,6 +43,8 @@ struct Validator::WorkerProcess {
     options.fee_period = validator.options_.fee_period;
     options.directory.period = validator.options_.map_period;
     options.segment_cache_bytes = 4U << 20;
+    options.validator_roots = 2048;  // the usual sizes cost more to clear than a small simulation takes
+    options.client_roots = 1024;
     return options;
   }
 
@@ -67,7 +69,7 @@ struct Validator::BalancerProcess {
 
   static balancer::Options options_of(const Validator& validator) {
     balancer::Options options;
-    options.address = validator.address_;
+    options.address = validator.inner_address_;
     options.directory.period = validator.options_.map_period;
     return options;
   }
@@ -90,6 +92,7 @@ Validator::Validator(Schedule& schedule, Network& network, SimRng rng, const pro
       options_(options),
       supervisor_(schedule.make_process()),
       address_{fmt::format("v{}", index), 7000},
+      inner_address_{fmt::format("v{}{}", index, options.behind_front ? "-inner" : ""), 7000},
       bucket_(schedule, rng_.fork()) {
   for (std::size_t i = 0; i < options.workers; ++i) {
     slots_.push_back({.name = fmt::format("w{}", i), .process = nullptr, .strays = {}});

@@ -21,6 +21,7 @@ struct ValidatorOptions {
   std::size_t workers = 2;
   Duration fee_period = std::chrono::seconds(2);
   Duration map_period = std::chrono::seconds(5);
+  bool behind_front = false;  // somebody else listens at the public address, and asks the balancer when he likes
 };
 
 class Validator {
@@ -37,6 +38,9 @@ class Validator {
   [[nodiscard]] std::size_t index() const { return index_; }
   // Where clients find it: the balancer's address.
   [[nodiscard]] const net::Address& address() const { return address_; }
+  // The balancer itself.
+  [[nodiscard]] const net::Address& inner_address() const { return inner_address_; }
+  [[nodiscard]] const crypto::SigningKey& key() const { return key_; }
   [[nodiscard]] Bucket& bucket() { return bucket_; }
   [[nodiscard]] std::size_t worker_count() const { return slots_.size(); }
   [[nodiscard]] const std::vector<Site>& sites() const { return sites_; }  // of the workers, and the balancer's last
@@ -80,6 +84,7 @@ class Validator {
   ValidatorOptions options_;
   SimExecutor& supervisor_;
   net::Address address_;
+  net::Address inner_address_;
   Bucket bucket_;
   std::vector<Site> sites_;
   std::vector<Slot> slots_;

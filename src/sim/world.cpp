@@ -3,7 +3,11 @@
 #include <fmt/core.h>
 
 #include "base/log.h"
+#include "sim/attacker.h"
+#include "sim/front.h"
 #include "sim/genesis.h"
+#include "sim/judge.h"
+#include "sim/nemesis.h"
 
 namespace zef::sim {
 
@@ -13,6 +17,7 @@ using std::chrono::seconds;
 namespace {
 
 constexpr std::size_t accounts_per_user = 3;
+constexpr std::size_t accounts_per_attacker = 4;
 constexpr Duration busy_time_max = std::chrono::minutes(10);    // with faults
 constexpr Duration finish_time_max = std::chrono::minutes(30);  // after them
 
@@ -31,7 +36,11 @@ class World {
   [[nodiscard]] WorldResult result() const;
 
  private:
+  void make_validators();
+  void make_clients();
   [[nodiscard]] bool all_idle() const;
+  [[nodiscard]] std::size_t users() const { return options_.users ? options_.users : users_for(options_.operations); }
+  [[nodiscard]] std::size_t attackers() const { return options_.faults ? 2 : 0; }
 
   WorldOptions options_;
   SimRng rng_;
@@ -45,6 +54,10 @@ class World {
   std::vector<std::unique_ptr<Validator>> validators_;
   std::vector<net::Address> addresses_;
   std::vector<std::unique_ptr<User>> users_;
+  std::vector<std::unique_ptr<Front>> fronts_;
+  std::unique_ptr<Judge> judge_;
+  std::vector<std::unique_ptr<Attacker>> attackers_;
+  std::unique_ptr<Nemesis> nemesis_;
 };
 
 World::World(const WorldOptions& options)
@@ -53,34 +66,60 @@ World::World(const WorldOptions& options)
       journal_(machine_, options.traced),
       network_(schedule_, rng_.fork()),
       genesis_(make_genesis(rng_, options.validators ? options.validators : rng_.between(4, 7),
-                            (options.users ? options.users : users_for(options.operations)) * accounts_per_user,
-                            options.faults)),
+                            users() * accounts_per_user + attackers() * accounts_per_attacker, options.faults)),
       rules_(genesis_.genesis) {
-  for (std::size_t i = 0; i < genesis_.validator_keys.size(); ++i) {
-    ValidatorOptions validator;
-    validator.workers = rng_.between(1, 4);
-    validators_.push_back(std::make_unique<Validator>(schedule_, network_, rng_.fork(), genesis_.genesis,
-                                                      genesis_.validator_keys[i], i, validator));
-    addresses_.push_back(validators_.back()->address());
-  }
-  workload_.operations_left = options.operations;
-  const std::size_t accounts = genesis_.genesis.accounts.size();
-  for (std::size_t i = 0; i < accounts; ++i) workload_.book.push_back(Uid::genesis(i));
-  workload_.accounts_max = accounts * 2;
-  for (std::size_t i = 0; i < accounts / accounts_per_user; ++i) {
-    users_.push_back(std::make_unique<User>(User::World{schedule_, network_, rules_, addresses_, workload_, journal_},
-                                            rng_.fork(), i));
-    for (std::size_t k = 0; k < accounts_per_user; ++k) {
-      const std::size_t account = i * accounts_per_user + k;
-      users_.back()->add_account(client::genesis_chain(genesis_.genesis, rules_, account, true),
-                                 genesis_.account_seeds[account]);
-    }
-  }
+  make_validators();
+  judge_ = std::make_unique<Judge>(Judge::World{schedule_, network_, genesis_.genesis, rules_, validators_, addresses_,
+                                                genesis_.byzantine, journal_},
+                                   rng_.fork());
   network_.on_sent([this](const Sent& sent) {
     journal_.mix(sent.connection);
     journal_.mix(static_cast<std::uint64_t>(machine_.now().time_since_epoch().count()));
     journal_.mix(sent.frame);
+    judge_->witness().sent(sent);
   });
+  make_clients();
+  if (options.faults)
+    nemesis_ =
+        std::make_unique<Nemesis>(Nemesis::World{schedule_, network_, validators_, users_, journal_}, rng_.fork());
+}
+
+void World::make_validators() {
+  for (std::size_t i = 0; i < genesis_.validator_keys.size(); ++i) {
+    ValidatorOptions validator;
+    validator.workers = rng_.between(1, 4);
+    validator.behind_front = genesis_.byzantine[i];
+    validators_.push_back(std::make_unique<Validator>(schedule_, network_, rng_.fork(), genesis_.genesis,
+                                                      genesis_.validator_keys[i], i, validator));
+    addresses_.push_back(validators_.back()->address());
+    if (genesis_.byzantine[i])
+      fronts_.push_back(
+          std::make_unique<Front>(schedule_, network_, rng_.fork(), rules_, *validators_.back(), journal_));
+  }
+}
+
+void World::make_clients() {
+  workload_.operations_left = options_.operations;
+  const std::size_t accounts = genesis_.genesis.accounts.size();
+  for (std::size_t i = 0; i < accounts; ++i) workload_.book.push_back(Uid::genesis(i));
+  workload_.accounts_max = accounts * 2;
+  std::size_t account = 0;
+  const auto give = [&](auto& client, std::size_t count) {
+    for (std::size_t k = 0; k < count; ++k, ++account)
+      client.add_account(client::genesis_chain(genesis_.genesis, rules_, account, true),
+                         genesis_.account_seeds[account]);
+  };
+  for (std::size_t i = 0; i < users(); ++i) {
+    users_.push_back(std::make_unique<User>(User::World{schedule_, network_, rules_, addresses_, workload_, journal_},
+                                            rng_.fork(), i));
+    give(*users_.back(), accounts_per_user);
+  }
+  for (std::size_t i = 0; i < attackers(); ++i) {
+    attackers_.push_back(std::make_unique<Attacker>(
+        Attacker::World{schedule_, network_, rules_, addresses_, workload_.book, judge_->witness(), journal_},
+        rng_.fork()));
+    give(*attackers_.back(), accounts_per_attacker);
+  }
 }
 
 bool World::all_idle() const {
@@ -88,13 +127,23 @@ bool World::all_idle() const {
 }
 
 void World::run() {
+  judge_->start();
   for (const auto& validator : validators_) validator->start();
   for (const auto& user : users_) user->start();
-  schedule_.run_until([this] { return all_idle(); }, busy_time_max);
+  for (const auto& attacker : attackers_) attacker->start();
+  const auto broken = [this] { return !journal_.violations().empty(); };
+  if (nemesis_) nemesis_->start();
+  schedule_.run_until([&] { return all_idle() || broken(); }, busy_time_max);
+  if (nemesis_) nemesis_->stop();
+  journal_.event("the faults stop");
   workload_.operations_left = 0;
-  if (!schedule_.run_until([this] { return all_idle(); }, finish_time_max))
+  if (!broken() && !schedule_.run_until([&] { return all_idle() || broken(); }, finish_time_max))
     for (const auto& user : users_)
       if (!user->idle()) journal_.violation("I6", "user", "a user does not come to an end: " + user->state());
+  if (broken()) return;
+  for (const auto& attacker : attackers_) attacker->stop();
+  journal_.event("the end is compared");
+  judge_->finish(workload_.book);
 }
 
 WorldResult World::result() const {
@@ -107,6 +156,12 @@ WorldResult World::result() const {
   result.violations = journal_.violations();
   result.counters = journal_.counters();
   result.counters["frames"] = network_.counters().frames;
+  result.faults = network_.counters().cuts + network_.counters().refused + network_.counters().slow;
+  for (const auto& validator : validators_) result.faults += validator->bucket().faults();
+  if (nemesis_) result.faults += nemesis_->injected();
+  for (const char* lie :
+       {"lies", "double spends", "forged certificates", "requests against the rules", "replays", "garbage"})
+    if (const auto found = result.counters.find(lie); found != result.counters.end()) result.faults += found->second;
   if (options_.traced)
     result.trace = journal_.trace(result.violations.empty() ? "" : result.violations.front().subject, 200);
   return result;

@@ -1,0 +1,75 @@
+// A Byzantine client with accounts of its own: spends twice and shows each half another story, puts certificates
+// together that are none, breaks chains, overdraws, signs for others, sends again what it overheard, and sends garbage.
+// It goes on until it is told to stop, faults or not.
+//
+// Thread rule: the simulation's thread.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "net/rpc.h"
+#include "sim/user.h"
+#include "sim/witness.h"
+
+namespace zef::sim {
+
+class Attacker {
+ public:
+  struct World {
+    Schedule& schedule;
+    Network& network;
+    const protocol::Network& rules;
+    const std::vector<net::Address>& validators;
+    const std::vector<protocol::Uid>& book;  // whom to pay
+    const Witness& witness;                  // what is overheard
+    Journal& journal;
+  };
+  Attacker(World world, SimRng rng);
+  Attacker(const Attacker&) = delete;
+  Attacker& operator=(const Attacker&) = delete;
+  ~Attacker();
+
+  void add_account(const client::ChainState& chain, const KeySeed& seed);
+  void start();
+  void stop();
+  [[nodiscard]] Site site() const { return site_; }
+
+ private:
+  struct Purse {
+    protocol::Uid account;
+    protocol::SequenceNumber next;
+    protocol::Hash head;
+    KeySeed seed;
+    std::size_t stuck = 0;
+  };
+  struct Process;
+  using Votes = std::vector<std::pair<protocol::ValidatorIndex, protocol::BatchSignature>>;
+
+  Task<void> live(Process& process, std::size_t purse);
+  Task<void> spend_twice(Process& process, Purse& purse);
+  Task<void> go_on(Process& process, Purse& purse);
+  Task<void> break_rules(Process& process, Purse& purse);
+  Task<void> disturb(Process& process);
+  // Asks those validators for a vote on the order, and keeps what fits.
+  Task<void> gather(Process& process, protocol::RequestOrder order, std::vector<std::size_t> whom, Votes& votes);
+  Task<void> ask_one(Process& process, std::size_t validator, std::shared_ptr<const Bytes> query,
+                     std::shared_ptr<const protocol::Value> value, Votes& votes, std::size_t& left,
+                     std::shared_ptr<Event> all);
+  // Shows the certificate to these; whether one of them has executed it.
+  Task<bool> show(Process& process, protocol::Certificate certificate, std::vector<std::size_t> whom);
+  Task<void> forge(Process& process, const protocol::Request& request, const Votes& votes);
+  [[nodiscard]] unsigned __int128 weight_of(const Votes& votes) const;
+  [[nodiscard]] protocol::Request make_request(Process& process, const Purse& purse);
+  [[nodiscard]] protocol::RequestOrder sign(const protocol::Request& request, const KeySeed& seed) const;
+  [[nodiscard]] std::vector<std::size_t> everybody() const;
+  [[nodiscard]] static protocol::Certificate certificate_of(const protocol::Value& value, const Votes& votes);
+
+  World world_;
+  SimRng rng_;
+  Site site_;
+  std::vector<Purse> purses_;
+  std::unique_ptr<Process> process_;
+};
+
+}  // namespace zef::sim

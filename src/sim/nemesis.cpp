@@ -1,0 +1,169 @@
+#include "sim/nemesis.h"
+
+#include <utility>
+
+namespace zef::sim {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+
+enum Trouble : std::size_t {
+  crash_worker,
+  power_cut,
+  double_worker,
+  stall_worker,
+  crash_balancer,
+  partition,
+  cut_connections,
+  crash_user,
+  jump_clocks,
+  change_weather,
+  trouble_count
+};
+
+}  // namespace
+
+Nemesis::Nemesis(World world, SimRng rng) : world_(world), rng_(rng), machine_(world.schedule.make_process()) {
+  for (std::size_t i = 0; i < trouble_count; ++i) weights_.push_back(rng_.chance(300'000) ? 0 : rng_.between(1, 10));
+  weights_[change_weather] += 2;
+  pause_max_ = milliseconds(rng_.between(20, 400));
+}
+
+void Nemesis::start() {
+  set_weather(false);
+  scope_.spawn(rage());
+}
+
+void Nemesis::stop() {
+  scope_.clear();
+  set_weather(true);
+  world_.network.heal();
+}
+
+Task<void> Nemesis::rage() {
+  while (true) {
+    co_await sleep_for(machine_, rng_.between(milliseconds(1), pause_max_));
+    strike();
+  }
+}
+
+void Nemesis::strike() {
+  std::uint64_t sum = 0;
+  for (const std::uint64_t weight : weights_) sum += weight;
+  std::uint64_t point = rng_.pick(sum);
+  std::size_t kind = 0;
+  while (point >= weights_[kind]) point -= weights_[kind++];
+  ++injected_;
+
+  const std::size_t v = rng_.pick(world_.validators.size());
+  Validator& validator = *world_.validators[v];
+  const std::size_t w = rng_.pick(validator.worker_count());
+  const Duration down = rng_.between(milliseconds(1), rng_.chance(200'000) ? Duration(seconds(4)) : milliseconds(300));
+  User& user = *world_.users[rng_.pick(world_.users.size())];
+  switch (kind) {
+    case crash_worker:
+      world_.journal.event("fault: validator {}: worker {} dies", v, w);
+      world_.journal.count("fault: worker dies");
+      return validator.crash_worker(w, down, false);
+    case power_cut:
+      world_.journal.event("fault: validator {}: the machine of worker {} loses its power", v, w);
+      world_.journal.count("fault: power cut");
+      return validator.crash_worker(w, down, true);
+    case double_worker:
+      world_.journal.event("fault: validator {}: a second process of the name w{} starts", v, w);
+      world_.journal.count("fault: two workers of one name");
+      if (rng_.chance(500'000)) validator.stall_worker(w, down * 3);
+      return validator.double_worker(w);
+    case stall_worker:
+      world_.journal.event("fault: validator {}: worker {} stands still", v, w);
+      world_.journal.count("fault: worker stands still");
+      return validator.stall_worker(w, down * 2);
+    case crash_balancer:
+      world_.journal.event("fault: validator {}: the balancer dies", v);
+      world_.journal.count("fault: balancer dies");
+      return validator.crash_balancer(down, rng_.chance(500'000));
+    case partition: return part();
+    case cut_connections:
+      world_.journal.event("fault: connections of validator {} break", v);
+      world_.journal.count("fault: connections break");
+      return world_.network.cut(validator.sites()[rng_.pick(validator.sites().size())]);
+    case crash_user:
+      world_.journal.event("fault: a user dies");
+      world_.journal.count("fault: user dies");
+      return user.crash(down);
+    case jump_clocks: {
+      const Duration by = std::chrono::hours(static_cast<long>(rng_.pick(2000)) - 1000);
+      world_.journal.event("fault: clocks of validator {} jump", v);
+      world_.journal.count("fault: clocks jump");
+      validator.jump_clocks(by);
+      return user.jump_clock(-by);
+    }
+    default:
+      world_.journal.event("fault: the weather changes");
+      world_.journal.count("fault: weather changes");
+      return set_weather(false);
+  }
+}
+
+// Some links are dead for a while: between two halves of all, or around one site, or between two.
+void Nemesis::part() {
+  world_.journal.event("fault: links are cut");
+  world_.journal.count("fault: partition");
+  std::vector<Site> sites;
+  for (const auto& validator : world_.validators)
+    sites.insert(sites.end(), validator->sites().begin(), validator->sites().end());
+  for (const auto& user : world_.users) sites.push_back(user->site());
+  const auto block_between = [&](const std::vector<Site>& ones, const std::vector<Site>& others) {
+    for (const Site one : ones)
+      for (const Site other : others)
+        if (one != other) world_.network.block(one, other);
+  };
+  switch (rng_.pick(3)) {
+    case 0: {
+      std::vector<Site> ones;
+      std::vector<Site> others;
+      for (const Site site : sites) (rng_.chance(500'000) ? ones : others).push_back(site);
+      block_between(ones, others);
+      break;
+    }
+    case 1: block_between({sites[rng_.pick(sites.size())]}, sites); break;
+    default: {
+      const auto& inside = world_.validators[rng_.pick(world_.validators.size())]->sites();
+      block_between({inside[rng_.pick(inside.size())]}, {inside[rng_.pick(inside.size())]});
+      break;
+    }
+  }
+  const Duration time = rng_.between(milliseconds(5), rng_.chance(150'000) ? Duration(seconds(12)) : milliseconds(600));
+  machine_.after(time, [this] {
+    world_.journal.event("links are healed");
+    world_.network.heal();
+  });
+}
+
+void Nemesis::set_weather(bool calm) {
+  NetworkWeather network;
+  if (!calm) {
+    network.delay_max = milliseconds(rng_.between(1, 25));
+    network.cut_chance = rng_.chance(500'000) ? rng_.between(0, 3'000) : 0;
+    network.refuse_chance = rng_.chance(500'000) ? rng_.between(0, 100'000) : 0;
+    network.slow_chance = rng_.chance(500'000) ? rng_.between(0, 10'000) : 0;
+  }
+  world_.network.set_weather(network);
+  for (const auto& validator : world_.validators) {
+    BucketWeather bucket;
+    if (!calm) {
+      const auto sometimes = [this](std::uint64_t most) { return rng_.chance(400'000) ? rng_.between(0, most) : 0; };
+      bucket.lost_before = sometimes(60'000);
+      bucket.lost_after = sometimes(60'000);
+      bucket.late = sometimes(60'000);
+      bucket.throttled = sometimes(100'000);
+      bucket.unavailable = sometimes(60'000);
+      bucket.delay_max = milliseconds(rng_.between(3, rng_.chance(100'000) ? 600 : 60));
+    }
+    validator->bucket().set_weather(bucket);
+  }
+}
+
+}  // namespace zef::sim
