@@ -19,6 +19,8 @@ bool is_of(const Certificate& certificate, const Uid& instance) {
   return value != nullptr && value->proposal.instance == instance;
 }
 
+const Decision& decision_of(const Certificate& commit) { return std::get<Commit>(commit.value.kind).proposal.decision; }
+
 }  // namespace
 
 // One overload for each kind of record.
@@ -105,7 +107,8 @@ struct Shard::Replay {
   Result<void> operator()(const InstanceConflictSeen& record) const {
     const InstanceRecord* instance = state.find_instance(record.instance);
     if (instance == nullptr || !instance->decided || instance->conflicted ||
-        !is_of<Commit>(record.certificate, record.instance))
+        !is_of<Commit>(record.certificate, record.instance) ||
+        decision_of(record.certificate) == decision_of(*instance->decided))
       return corrupt("evidence of a conflict that is none");
     state.apply_instance_conflict(record.instance);
     return {};

@@ -1,6 +1,7 @@
 // Replay: the log gives the state again, bit for bit, and a record that the state excludes is refused.
 #include <gtest/gtest.h>
 
+#include "protocol/testing/agreement.h"
 #include "shard/shard.h"
 #include "shard/testing/local_validator.h"
 #include "shard/testing/matchers.h"
@@ -155,6 +156,87 @@ TEST_F(ShardReplay, refuses_evidence_of_what_is_no_conflict) {
   expect_corrupt(shard, ConflictSeen{first});
   expect_taken(shard, ConflictSeen{other});
   expect_corrupt(shard, ConflictSeen{other});
+}
+
+// ---- instances
+
+struct InstanceReplay : ShardReplay {
+  Chain carol{net, 2};
+  Agreement swap{net, alice, {&alice, &carol}};
+  Agreement other{net, alice, {&alice, &carol}, AtomicSwap{}, 8000};
+  ShardId its_home = shard_of(swap.uid());
+
+  Shard home_of_instance() {
+    Shard shard(its_home, net.network());
+    shard.apply_genesis(net.genesis(), genesis_by_shard(net.genesis())[its_home.value()]);
+    return shard;
+  }
+  [[nodiscard]] InstanceChanged change(std::uint32_t round, std::optional<Decision> voted = {}) const {
+    return {.instance = swap.uid(), .round = Round(round), .voted = voted, .lock = {}, .shown = {}, .decided = {}};
+  }
+};
+
+TEST_F(InstanceReplay, refuses_a_start_of_what_is_no_instance_or_known_already) {
+  Shard shard = home_of_instance();
+  expect_corrupt(shard, InstanceShown{alice.peek(skip())});
+  Request strange = swap.start();
+  std::get<StartInstance>(strange.operation).new_id = net.uid(0);
+  expect_corrupt(shard, InstanceShown{strange});
+  ASSERT_NE(shard_of(other.uid()), its_home);
+  expect_corrupt(shard, InstanceShown{other.start()});
+  expect_taken(shard, InstanceShown{swap.start()});
+  expect_corrupt(shard, InstanceShown{swap.start()});
+}
+
+TEST_F(InstanceReplay, refuses_a_change_of_an_unknown_instance_or_one_that_goes_back) {
+  Shard shard = home_of_instance();
+  expect_corrupt(shard, change(1));
+  expect_taken(shard, InstanceShown{swap.start()});
+  expect_taken(shard, change(2, Confirmed{}));
+  expect_corrupt(shard, change(1));
+  expect_corrupt(shard, change(2, Aborted{}));  // two votes in one round
+  expect_corrupt(shard, change(2));             // a vote forgotten
+  expect_taken(shard, change(3));
+  expect_taken(shard, change(3, Aborted{}));
+}
+
+TEST_F(InstanceReplay, refuses_certificates_of_another_kind_or_instance) {
+  Shard shard = home_of_instance();
+  expect_taken(shard, InstanceShown{swap.start()});
+  InstanceChanged record = change(0);
+  for (const Value& value : {swap.commit(Round(0), Confirmed{}), other.precommit(Round(0), Confirmed{})}) {
+    record.lock = net.certificate(value);
+    expect_corrupt(shard, record);
+  }
+  record = change(0);
+  for (const Value& value : {swap.precommit(Round(0), Confirmed{}), other.commit(Round(0), Confirmed{})}) {
+    record.decided = net.certificate(value);
+    expect_corrupt(shard, record);
+  }
+  record = change(0);
+  for (const Value& value : {swap.timeout(Round(0)), Value{Lock{other.lock_request(0)}}}) {
+    record.shown = {net.certificate(value)};
+    expect_corrupt(shard, record);
+  }
+  record.shown = swap.all_locks();
+  record.lock = net.certificate(swap.precommit(Round(0), Confirmed{}));
+  expect_taken(shard, record);
+}
+
+TEST_F(InstanceReplay, refuses_anything_after_a_decision_but_evidence_against_it_once) {
+  Shard shard = home_of_instance();
+  expect_taken(shard, InstanceShown{swap.start()});
+  const InstanceConflictSeen evidence{swap.uid(), net.certificate(swap.commit(Round(1), Aborted{}))};
+  expect_corrupt(shard, evidence);
+  InstanceChanged decision = change(0);
+  decision.decided = net.certificate(swap.commit(Round(0), Confirmed{}));
+  expect_taken(shard, decision);
+  expect_corrupt(shard, decision);
+  expect_corrupt(shard, change(4));
+  expect_corrupt(shard, InstanceConflictSeen{swap.uid(), net.certificate(swap.precommit(Round(1), Aborted{}))});
+  expect_corrupt(shard, InstanceConflictSeen{swap.uid(), net.certificate(swap.commit(Round(1), Confirmed{}))});
+  expect_taken(shard, evidence);
+  expect_corrupt(shard, evidence);
 }
 
 }  // namespace

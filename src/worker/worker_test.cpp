@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include "ledger/seal.h"
+#include "protocol/testing/agreement.h"
 #include "worker/testing/test_validator.h"
 
 namespace zef::worker {
 namespace {
 
 using namespace protocol;
+using protocol::testing::Agreement;
 using protocol::testing::Chain;
 using protocol::testing::pay;
 using protocol::testing::TestNetwork;
@@ -32,6 +34,25 @@ struct WorkerTest : ::testing::Test {
     const auto* refused = std::get_if<Refused>(&answer);
     EXPECT_TRUE(refused);
     return refused ? refused->why : Refusal{};
+  }
+  // The value of the vote, which must be validly signed by validator 0.
+  Value voted(const Query& query) {
+    const Answer answer = validator.ask(query);
+    const auto* voted = std::get_if<Voted>(&answer);
+    if (voted == nullptr) {
+      ADD_FAILURE() << describe(refusal_of(answer));
+      return Value{};
+    }
+    RootCaches caches = protocol::testing::test_caches();
+    EXPECT_TRUE(verify_vote(net.network(), caches, voted->vote));
+    return voted->vote.value;
+  }
+  InstanceState told(const Query& query) {
+    const Answer answer = validator.ask(query);
+    const auto* state = std::get_if<InstanceState>(&answer);
+    if (state != nullptr) return *state;
+    ADD_FAILURE() << describe(refusal_of(answer));
+    return {};
   }
   void expect_supply() {
     const Totals t = validator.totals();
@@ -204,6 +225,111 @@ TEST_F(WorkerTest, garbage_gets_a_typed_refusal) {
 TEST_F(WorkerTest, an_instance_that_was_never_heard_of_is_not_found) {
   validator.start_all();
   EXPECT_EQ(refusal_of(validator.ask(QueryInstance{Uid({0, 7})})), Refusal(NotFound{}));
+}
+
+TEST_F(WorkerTest, an_instance_is_run_from_its_start_to_what_it_executes) {
+  validator.start_all();
+  Chain alice(net, 5);
+  Chain bob(net, 6);
+  Chain carol(net, 7);
+  Agreement swap(net, carol, {&alice, &bob});
+  ASSERT_TRUE(std::holds_alternative<SignedAccountState>(validator.ask(SubmitProof{swap.start_proof()})));
+  ASSERT_TRUE(validator.settle());
+  EXPECT_EQ(told(QueryInstance{swap.uid()}).start, swap.start());
+
+  for (std::size_t place = 0; place < 2; ++place) {
+    EXPECT_EQ(voted(SubmitOrder{swap.lock_order(place)}), Value{Lock{swap.lock_request(place)}});
+    EXPECT_EQ(voted(SubmitOrder{swap.lock_order(place)}), Value{Lock{swap.lock_request(place)}}) << "and again";
+  }
+  EXPECT_EQ(voted(swap.propose(Round(0), Confirmed{}, 1)), swap.precommit(Round(0), Confirmed{}));
+  EXPECT_EQ(voted(swap.show(swap.precommit(Round(0), Confirmed{}))), swap.commit(Round(0), Confirmed{}));
+  const InstanceState decided = told(swap.show(swap.commit(Round(0), Confirmed{})));
+  EXPECT_EQ(decided.decided, net.certificate(swap.commit(Round(0), Confirmed{})));
+  EXPECT_EQ(told(QueryInstance{swap.uid()}), decided);
+
+  for (std::size_t place = 0; place < 2; ++place) {
+    const Answer answer = validator.ask(SubmitProof{swap.proof(place, Confirmed{})});
+    ASSERT_TRUE(std::holds_alternative<SignedAccountState>(answer));
+    EXPECT_EQ(std::get<SignedAccountState>(answer).state.owner, swap.delegate(1 - place).public_key());
+    const Answer page = validator.ask(QueryExecuted{swap.lock_request(place).account, SequenceNumber(0), 10});
+    ASSERT_TRUE(std::holds_alternative<ExecutedPage>(page));
+    EXPECT_THAT(std::get<ExecutedPage>(page).proofs, ::testing::ElementsAre(swap.proof(place, Confirmed{})));
+  }
+  ASSERT_TRUE(validator.settle());
+  expect_supply();
+}
+
+TEST_F(WorkerTest, a_restart_keeps_what_an_instance_voted_and_decided) {
+  validator.start_all();
+  Chain alice(net, 5);
+  Chain bob(net, 6);
+  Chain carol(net, 7);
+  Agreement swap(net, carol, {&alice, &bob});
+  const auto restart = [&] {
+    validator.crash("w0");
+    validator.crash("w1");
+    validator.start_all();
+  };
+  const auto ask = [&](InstanceMessage message) {
+    return std::visit([&](auto& it) { return validator.ask(Query(it)); }, message);
+  };
+  // Created by a message, before the effect of its start.
+  const Answer first = ask(swap.with_start(swap.propose(Round(0), Confirmed{}, 0)));
+  ASSERT_TRUE(std::holds_alternative<Voted>(first));
+  ASSERT_TRUE(std::holds_alternative<Voted>(validator.ask(SubmitOrder{swap.lock_order(0)})));
+  restart();
+  EXPECT_EQ(voted(swap.propose(Round(0), Confirmed{}, 0)), std::get<Voted>(first).vote.value);
+  const Refusal other = refusal_of(validator.ask(swap.propose(Round(0), Aborted{}, 1)));
+  ASSERT_TRUE(std::holds_alternative<InstanceRefused>(other));
+  EXPECT_EQ(std::get<InstanceRefused>(other).state.voted, Decision(Confirmed{}));
+  EXPECT_EQ(refusal_of(validator.ask(SubmitOrder{net.order(alice.peek(pay(net.uid(1), 5)), alice.key())})),
+            Refusal(PreviousRequestPending{swap.lock_request(0)}))
+      << "still locked";
+
+  const InstanceState decided = told(swap.show(swap.commit(Round(3), Aborted{})));
+  restart();
+  EXPECT_EQ(told(QueryInstance{swap.uid()}), decided);
+  ASSERT_TRUE(std::holds_alternative<SignedAccountState>(validator.ask(SubmitProof{swap.proof(0, Aborted{})})));
+  restart();
+  swap.execute(Aborted{});
+  EXPECT_EQ(validator.account(alice.account())->head, alice.head());
+  ASSERT_TRUE(std::holds_alternative<SignedAccountState>(validator.ask(SubmitProof{swap.start_proof()})));
+  ASSERT_TRUE(validator.settle());
+  EXPECT_EQ(told(QueryInstance{swap.uid()}), decided) << "the effect of the start comes late and does nothing";
+  expect_supply();
+}
+
+TEST_F(WorkerTest, a_round_of_an_instance_ends_when_its_time_has_passed) {
+  validator.start_all();
+  Chain alice(net, 5);
+  Chain bob(net, 6);
+  Chain carol(net, 7);
+  const Agreement swap(net, carol, {&alice, &bob});
+  AskTimeout ask = swap.ask_timeout(Round(0), 0);
+  ask.start = swap.start_proof();
+  const Refusal early = refusal_of(validator.ask(ask));
+  ASSERT_TRUE(std::holds_alternative<InstanceRefused>(early));
+  EXPECT_EQ(std::get<InstanceRefused>(early).retry_after_ms, 1000U);
+  validator.executor().advance(std::chrono::seconds(1));
+  EXPECT_EQ(voted(ask), swap.timeout(Round(0)));
+  EXPECT_EQ(told(swap.show(swap.timeout(Round(0)))).round, Round(1));
+}
+
+TEST_F(WorkerTest, messages_to_instances_are_verified_before_anything_is_stored) {
+  validator.start_all();
+  Chain alice(net, 5);
+  Chain bob(net, 6);
+  Chain carol(net, 7);
+  const Agreement swap(net, carol, {&alice, &bob});
+  SubmitProposal proposal = swap.propose(Round(0), Confirmed{}, 0);
+  proposal.start = swap.start_proof();
+  proposal.signature.signature.bytes[0] ^= 1;
+  EXPECT_EQ(refusal_of(validator.ask(proposal)), Refusal(InvalidSignature{}));
+  proposal = swap.propose(Round(0), Confirmed{}, 0);
+  proposal.start = swap.start_proof();
+  proposal.locks[1] = net.certificate(proposal.locks[1].value, {0, 1});
+  EXPECT_EQ(refusal_of(validator.ask(proposal)), Refusal(InvalidCertificate{"the signers are no quorum"}));
+  EXPECT_EQ(refusal_of(validator.ask(QueryInstance{swap.uid()})), Refusal(NotFound{}));
 }
 
 TEST_F(WorkerTest, fees_reach_the_reward_accounts) {

@@ -4,17 +4,19 @@ namespace zef::shard::testing {
 
 namespace {
 
-// Never verified: the caches say that they were.
-BatchSignature made_up_signature() {
+// Never verified: the caches say that they were. Another one for each signer, so that the votes of one certificate are
+// spread over the caches.
+BatchSignature made_up_signature(std::size_t signer = 0) {
   BatchSignature signature;
   signature.signature.bytes.fill(7);
+  signature.signature.bytes[0] = static_cast<std::uint8_t>(signer);
   return signature;
 }
 
 }  // namespace
 
-// What is trusted must stay in the caches until it is verified: room enough that the roots of one message, some tens, do
-// not push each other out.
+// What is trusted must stay in the caches until it is verified: room enough that the roots of one message, some tens,
+// do not push each other out.
 Certifier::Certifier(const TestNetwork& net)
     : net_(&net), caches_{.validators = crypto::RootCache(4096), .clients = crypto::RootCache(64)} {}
 
@@ -55,7 +57,7 @@ VerifiedOrder Certifier::order(const RequestOrder& order, bool proof_too) {
 Certificate Certifier::certificate(const Value& value) const {
   Certificate certificate{.value = value, .votes = {}};
   for (const std::size_t signer : net_->quorum())
-    certificate.votes.emplace_back(ValidatorIndex(static_cast<std::uint16_t>(signer)), made_up_signature());
+    certificate.votes.emplace_back(ValidatorIndex(static_cast<std::uint16_t>(signer)), made_up_signature(signer));
   return certificate;
 }
 
