@@ -1,10 +1,10 @@
 // Whatever proof comes: its form and signatures are checked to the end, and what is accepted is well formed. Inputs are
-// either raw bytes of a proof, or (first byte odd) changes to a proof that is valid, so that the deeper checks are
-// reached as well.
+// either raw bytes of a proof, or (first byte odd) changes to a proof that is valid, of each kind, so that the deeper
+// checks are reached as well.
 #include <cstddef>
 #include <cstdint>
 
-#include "protocol/testing/fixture.h"
+#include "protocol/testing/agreement.h"
 
 namespace {
 
@@ -13,12 +13,16 @@ using namespace zef::protocol;
 
 struct Base {
   testing::TestNetwork net;
-  Bytes proof;
+  std::vector<Bytes> proofs;  // one of each kind of certificate
   Base() {
     testing::Chain chain(net, 0);
+    testing::Chain other(net, 1);
     std::vector<Request> requests;
     for (int i = 0; i < 3; ++i) requests.push_back(chain.next(testing::pay(net.uid(1), 5)));
-    proof = codec::encode(net.chain_proof(requests));
+    const testing::Agreement swap(net, other, {&chain, &other});
+    for (const Proof& proof : {net.chain_proof(requests), swap.proof_by_lock(0, requests),
+                               swap.proof(0, Confirmed{}, requests), swap.proof(0, Aborted{}, requests)})
+      proofs.push_back(codec::encode(proof));
   }
 };
 
@@ -47,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const ByteView input(data + 1, size - 1);
   Bytes bytes = to_bytes(input);
   if (data[0] % 2 == 1) {  // pairs of place (two bytes) and new byte
-    bytes = base.proof;
+    bytes = base.proofs[data[0] / 2 % base.proofs.size()];
     for (std::size_t at = 0; at + 2 < input.size(); at += 3)
       bytes[(input[at] | input[at + 1] << 8) % bytes.size()] = input[at + 2];
   }

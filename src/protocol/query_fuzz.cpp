@@ -3,12 +3,29 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "protocol/instance_rules.h"
 #include "protocol/messages.h"
 #include "protocol/testing/fixture.h"
 
+namespace {
+
+using namespace zef;
+using namespace zef::protocol;
+
+// No fuzzer finds a signature: what is looked at are the forms of certificates and proofs.
+void verify(const testing::TestNetwork& net, const InstanceMessage& message) {
+  RootCaches caches = testing::test_caches(4);
+  VerificationBatch batch(net.network(), caches);
+  const std::size_t place = batch.add(message);
+  batch.run();
+  const auto verified = batch.take_instance_message(place);
+  if (verified && verified->start() != nullptr)
+    ZEF_CHECK(started_by(*verified->start()).new_id == instance_of(message));
+}
+
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace zef;
-  using namespace zef::protocol;
   static const testing::TestNetwork net({.fees = testing::test_fees});
   const ByteView input(data, size);
   const auto query = codec::decode<Query>(input);
@@ -16,6 +33,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Bytes again = codec::encode(*query);
   ZEF_CHECK(std::ranges::equal(again, input));
 
+  std::visit(
+      [&]<class Q>(const Q& message) {
+        if constexpr (std::constructible_from<InstanceMessage, const Q&>) verify(net, message);
+      },
+      *query);
   const auto* submitted = std::get_if<SubmitOrder>(&*query);
   if (!submitted) return 0;
   const Request& request = submitted->order.request;

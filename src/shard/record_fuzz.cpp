@@ -1,6 +1,7 @@
 // Whatever a log holds: decoding and replaying it never crashes, a record that decodes encodes to the same bytes, and a
 // refused record changes nothing. The first byte says what the rest is: records, each after its length in two bytes, or
 // changes to a log that was valid: records lost, repeated, or with a byte changed.
+#include "protocol/testing/agreement.h"
 #include "shard/testing/choices.h"
 #include "shard/testing/local_validator.h"
 
@@ -39,6 +40,17 @@ const std::vector<Bytes>& valid_log() {
       static_cast<void>(validator.execute(fork.next(pay(network().uid(1), 9))));  // evidence
       validator.settle();
     }
+    // An instance of account [1] that belongs to this shard.
+    Chain bob(network(), 1);
+    while (shard_of(bob.account().child(bob.sequence_number())) != shard_of(network().uid(0)))
+      static_cast<void>(bob.next(skip()));
+    Chain other(network(), 0);
+    const Agreement swap(network(), bob, {&other, &bob}, AtomicSwap{}, 7000,
+                         [&](const Value& value) { return validator.certifier().certificate(value); });
+    static_cast<void>(validator.tell(swap.with_start(swap.propose(Round(0), Confirmed{}, 1))));
+    for (const Value& value : {swap.precommit(Round(1), Aborted{}), swap.timeout(Round(1)),
+                               swap.commit(Round(2), Aborted{}), swap.commit(Round(2), Confirmed{})})
+      static_cast<void>(validator.tell(swap.show(value)));
     std::vector<Bytes> records;
     for (const auto& [shard, record] : validator.log()) {
       if (shard == shard_of(network().uid(0))) records.push_back(record);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "protocol/testing/agreement.h"
 #include "shard/testing/choices.h"
 #include "shard/testing/local_validator.h"
 
@@ -41,9 +42,42 @@ struct ModelQueue {
   std::size_t acknowledged = 0;
 };
 
+// What an instance may never take back, whatever certificates come (even of both decisions).
+struct ModelInstance {
+  Round round;
+  std::map<Round, Decision> precommitted;  // votes
+  std::map<Round, Decision> committed;
+  std::optional<Decision> decided;
+  bool contradicted = false;
+};
+
+// Two instances of [0] and [1]: a swap, and payments.
+const Agreement& instance_of_scenario(bool with_fees, bool swaps) {
+  struct Two {
+    explicit Two(const TestNetwork& net)
+        : certifier(net),
+          alice(net, 0),
+          bob(net, 1),
+          starter(net, Uid({2, 7}), Hash{}, net.account_key(2)),
+          swap(net, starter, {&alice, &bob}, AtomicSwap{}, 7000, certify()),
+          sale(net, starter, {&alice, &bob}, payments({{net.uid(0), net.uid(2), Amount(5)}}), 8000, certify()) {}
+    Agreement::Certify certify() {
+      return [this](const Value& value) { return certifier.certificate(value); };
+    }
+    Certifier certifier;
+    Chain alice, bob, starter;
+    Agreement swap, sale;
+  };
+  static const Two free(network(false));
+  static const Two paid(network(true));
+  const Two& two = with_fees ? paid : free;
+  return swaps ? two.swap : two.sale;
+}
+
 class Scenario {
  public:
-  explicit Scenario(ByteView bytes) : choices_(bytes), net_(network(choices_.one_in(2))), validator_(net_) {
+  explicit Scenario(ByteView bytes)
+      : choices_(bytes), with_fees_(choices_.one_in(2)), net_(network(with_fees_)), validator_(net_) {
     for (std::uint64_t i = 0; i < 3; ++i) {
       ModelAccount& account = model_[net_.uid(i)];
       account.owner = net_.account_key(i).public_key();
@@ -56,7 +90,7 @@ class Scenario {
 
   void run() {
     while (choices_.left()) {
-      switch (choices_.below(8)) {
+      switch (choices_.below(10)) {
         case 0:
         case 1: order(); break;
         case 2:
@@ -64,6 +98,8 @@ class Scenario {
         case 4: execute_old(); break;
         case 5:
         case 6: deliver(); break;
+        case 7:
+        case 8: tell_instance(); break;
         default: queue_fee_totals(); break;
       }
     }
@@ -249,6 +285,69 @@ class Scenario {
     account.pending.reset();
   }
 
+  // ---- instances ----
+  InstanceMessage some_message(const Agreement& instance) {
+    const Round round(static_cast<std::uint32_t>(choices_.below(4)));
+    const Decision decision = choices_.one_in(2) ? Decision(Aborted{}) : Decision(Confirmed{});
+    const std::size_t place = choices_.below(2);
+    switch (choices_.below(8)) {
+      case 0: return instance.show_locks({place});
+      case 1: return instance.show(instance.timeout(round));
+      case 2: return instance.ask_timeout(round, place);
+      case 3: return instance.show(instance.commit(round, decision));
+      case 4: return instance.show(instance.precommit(round, decision));
+      case 5: {
+        const Round carried(static_cast<std::uint32_t>(choices_.below(4)));
+        return instance.propose(round, decision, place, instance.certificate(instance.precommit(carried, decision)));
+      }
+      default: return instance.propose(round, decision, place);
+    }
+  }
+  void tell_instance() {
+    const bool swaps = choices_.one_in(2);
+    const Agreement& instance = instance_of_scenario(with_fees_, swaps);
+    ModelInstance& model = instances_[swaps];
+    InstanceMessage message = some_message(instance);
+    if (choices_.one_in(2)) message = instance.with_start(std::move(message));
+    validator_.pass(std::chrono::milliseconds(100 * choices_.below(100)));
+    const Outcome outcome = validator_.tell(message);
+    const auto state = validator_.instance(instance.uid());
+    if (!state) return must(std::get<Refusal>(outcome.answer) == Refusal(NotFound{}));
+    must(state->round >= model.round);
+    model.round = state->round;
+    must(!state->lock || std::get<PreCommit>(state->lock->value.kind).proposal.round <= model.round);
+
+    if (const auto* vote = std::get_if<VoteToSign>(&outcome.answer)) {
+      must(!state->decided);
+      if (const auto* precommit = std::get_if<PreCommit>(&vote->value.kind)) {
+        must(precommit->proposal.round == model.round && state->voted == precommit->proposal.decision);
+        const auto [first, added] = model.precommitted.emplace(model.round, precommit->proposal.decision);
+        must(first->second == precommit->proposal.decision);
+      } else if (const auto* commit = std::get_if<Commit>(&vote->value.kind)) {
+        must(commit->proposal.round == model.round && state->lock.has_value());
+        const auto [first, added] = model.committed.emplace(model.round, commit->proposal.decision);
+        must(first->second == commit->proposal.decision);
+      } else {
+        must(std::get<Timeout>(vote->value.kind).round == model.round);
+      }
+    }
+    if (model.decided) must(refused_as_decided(outcome));
+    const bool contradicts =
+        !outcome.records.empty() && std::holds_alternative<InstanceConflictSeen>(outcome.records[0]);
+    must(!contradicts || (model.decided && !model.contradicted));
+    model.contradicted |= contradicts;
+    if (state->decided) {
+      const Decision& decided = std::get<Commit>(state->decided->value.kind).proposal.decision;
+      must(model.decided.value_or(decided) == decided);
+      model.decided = decided;
+    }
+  }
+  static bool refused_as_decided(const Outcome& outcome) {
+    const auto* refusal = std::get_if<Refusal>(&outcome.answer);
+    const auto* refused = refusal ? std::get_if<InstanceRefused>(refusal) : nullptr;
+    return refused != nullptr && refused->state.decided.has_value();
+  }
+
   // ---- effects ----
   void deliver() {
     std::vector<std::pair<ShardId, ShardId>> busy;
@@ -336,10 +435,11 @@ class Scenario {
     must(totals.burned == burned_);
     must(totals.fees == fees);
     must(totals.fees_credited == fees_credited_);
-    must(totals.conflicts == conflicts_.size());
+    must(totals.conflicts == conflicts_.size() + instances_[0].contradicted + instances_[1].contradicted);
   }
 
   Choices choices_;
+  bool with_fees_;
   const TestNetwork& net_;
   LocalValidator validator_;
   std::map<Uid, ModelAccount> model_;
@@ -349,6 +449,7 @@ class Scenario {
   std::map<ShardId, Balance> fees_queued_;
   std::map<std::pair<Uid, ShardId>, Balance> fee_totals_;
   std::set<std::pair<Uid, SequenceNumber>> conflicts_;
+  std::array<ModelInstance, 2> instances_;
   Balance burned_ = 0;
   Balance fees_credited_ = 0;
 };
