@@ -7,7 +7,7 @@ SECONDS ?= 60
 unexport SECONDS
 ROUNDS ?= 100
 
-.PHONY: help setup build run test crash bench format lint asan tsan fuzz clean
+.PHONY: help setup build run test crash model bench format lint asan tsan fuzz clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -38,6 +38,10 @@ format: setup ## format the sources
 lint: setup ## check format and clang-tidy
 	@scripts/format --check
 	@scripts/lint
+
+model: setup ## search all states of the instance protocol
+	@scripts/build release zef_model_search
+	@build/release/zef_model
 
 asan: setup ## tests with AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/test asan
