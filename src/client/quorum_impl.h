@@ -48,7 +48,8 @@ struct QuorumDriver::Impl {
   // ---- submit.cpp
   Task<Outcome<Certificate>> submit(RequestOrder order);
   Task<void> ask_for_vote(std::shared_ptr<Submission> submission, ValidatorConnection& validator);
-  Task<bool> help_to_vote(std::shared_ptr<Submission> submission, ValidatorConnection& validator, Refusal refusal);
+  Task<bool> help_to_vote(std::shared_ptr<Submission> submission, ValidatorConnection& validator, Refusal refusal,
+                          bool first_time);
   void add_vote(Submission& submission, ValidatorConnection& validator, Vote vote);
 
   // ---- execute.cpp

@@ -55,7 +55,7 @@ void QuorumDriver::Impl::add_vote(Submission& submission, ValidatorConnection& v
 
 // What a refusal asks for, if it is one that a validator gives because it lags; whether to ask for the vote again.
 Task<bool> QuorumDriver::Impl::help_to_vote(std::shared_ptr<Submission> submission, ValidatorConnection& validator,
-                                            Refusal refusal) {
+                                            Refusal refusal, bool first_time) {
   const Request& request = submission->request;
   if (std::holds_alternative<InsufficientFunds>(refusal)) {
     const Brought brought = co_await bring_credits(validator, request.account, submission->deadline);
@@ -69,9 +69,10 @@ Task<bool> QuorumDriver::Impl::help_to_vote(std::shared_ptr<Submission> submissi
   if (!may_lag) co_return false;
   const Brought brought =
       co_await bring_account(validator, request.account, request.sequence_number, submission->deadline);
-  // `already` is no reason to ask again, unless somebody else brought it up to date between refusal and look-up.
+  // `already`: somebody else brought it up to date between refusal and look-up. Of InvalidOwner that is one possibility,
+  // the other is that the key is wrong: once is enough to tell.
   co_return brought == Brought::done || brought == Brought::unreached ||
-      (brought == Brought::already && !std::holds_alternative<InvalidOwner>(refusal));
+      (brought == Brought::already && (first_time || !std::holds_alternative<InvalidOwner>(refusal)));
 }
 
 Task<void> QuorumDriver::Impl::ask_for_vote(std::shared_ptr<Submission> submission, ValidatorConnection& validator) {
@@ -98,7 +99,7 @@ Task<void> QuorumDriver::Impl::ask_for_vote(std::shared_ptr<Submission> submissi
       if (is_transient(refusal)) {
         submission->verdict.add_silent(describe(refusal));
         delay = std::max(delay, asked_delay(refusal));
-      } else if (helps < helps_max && co_await help_to_vote(submission, validator, refusal)) {
+      } else if (helps < helps_max && co_await help_to_vote(submission, validator, refusal, helps == 0)) {
         ++helps;
         if (helps == 1) continue;  // afterwards with growing delays: effects need time to travel
       } else {
