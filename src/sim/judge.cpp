@@ -10,7 +10,7 @@ using std::chrono::seconds;
 
 namespace {
 
-constexpr Duration weigh_period = milliseconds(100);
+constexpr Duration weigh_period = milliseconds(250);
 constexpr std::size_t again_after_restart = 24;
 constexpr std::size_t again_at_the_end = 200;  // of each validator
 constexpr int rounds_max = 8;

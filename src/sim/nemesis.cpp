@@ -60,7 +60,7 @@ void Nemesis::strike() {
   const std::size_t v = rng_.pick(world_.validators.size());
   Validator& validator = *world_.validators[v];
   const std::size_t w = rng_.pick(validator.worker_count());
-  const Duration down = rng_.between(milliseconds(1), rng_.chance(200'000) ? Duration(seconds(4)) : milliseconds(300));
+  const Duration down = rng_.between(milliseconds(1), rng_.chance(100'000) ? Duration(seconds(3)) : milliseconds(300));
   User& user = *world_.users[rng_.pick(world_.users.size())];
   switch (kind) {
     case crash_worker:
@@ -135,7 +135,7 @@ void Nemesis::part() {
       break;
     }
   }
-  const Duration time = rng_.between(milliseconds(5), rng_.chance(150'000) ? Duration(seconds(12)) : milliseconds(600));
+  const Duration time = rng_.between(milliseconds(5), rng_.chance(50'000) ? Duration(seconds(10)) : milliseconds(600));
   machine_.after(time, [this] {
     world_.journal.event("links are healed");
     world_.network.heal();
