@@ -97,7 +97,7 @@ Request Attacker::make_request(Process& process, const Purse& purse) {
 Task<void> Attacker::live(Process& process, std::size_t index) {
   Purse& purse = purses_[index];
   while (true) {
-    co_await sleep_for(process.executor, milliseconds(process.rng.between(5, 60)));
+    co_await sleep_for(process.executor, milliseconds(process.rng.between(10, 600)));
     const std::uint64_t choice = process.rng.pick(100);
     if (choice < 40)
       co_await spend_twice(process, purse);

@@ -28,7 +28,7 @@ enum Trouble : std::size_t {
 Nemesis::Nemesis(World world, SimRng rng) : world_(world), rng_(rng), machine_(world.schedule.make_process()) {
   for (std::size_t i = 0; i < trouble_count; ++i) weights_.push_back(rng_.chance(300'000) ? 0 : rng_.between(1, 10));
   weights_[change_weather] += 2;
-  pause_max_ = milliseconds(rng_.between(20, 400));
+  pause_max_ = milliseconds(rng_.between(100, 1500));
 }
 
 void Nemesis::start() {

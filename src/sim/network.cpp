@@ -25,7 +25,7 @@ struct ListenerState {
 };
 
 // How long a side waits until it takes a peer that says nothing for gone.
-constexpr Duration silence_max = std::chrono::seconds(8);
+constexpr Duration silence_max = std::chrono::seconds(3);
 constexpr Duration connect_retry = std::chrono::milliseconds(100);
 
 }  // namespace

@@ -42,6 +42,7 @@ struct Validator::WorkerProcess {
     options.internal_address = {worker_host(validator.index_, slot) + "-internal", 0};
     options.fee_period = validator.options_.fee_period;
     options.directory.period = validator.options_.map_period;
+    options.directory.period_min = std::chrono::milliseconds(400);
     options.segment_cache_bytes = 4U << 20;
     options.validator_roots = 2048;  // the usual sizes cost more to clear than a small simulation takes
     options.client_roots = 1024;
@@ -71,6 +72,9 @@ struct Validator::BalancerProcess {
     balancer::Options options;
     options.address = validator.inner_address_;
     options.directory.period = validator.options_.map_period;
+    options.directory.period_min = std::chrono::milliseconds(400);
+    options.answer_time_max = std::chrono::seconds(2);
+    options.hold_time_max = std::chrono::seconds(4);
     return options;
   }
 

@@ -20,7 +20,7 @@ namespace zef::sim {
 struct ValidatorOptions {
   std::size_t workers = 2;
   Duration fee_period = std::chrono::seconds(2);
-  Duration map_period = std::chrono::seconds(5);
+  Duration map_period = std::chrono::seconds(10);
   bool behind_front = false;  // somebody else listens at the public address, and asks the balancer when he likes
 };
 

@@ -18,8 +18,9 @@ namespace {
 
 constexpr std::size_t accounts_per_user = 3;
 constexpr std::size_t accounts_per_attacker = 4;
-constexpr Duration busy_time_max = std::chrono::minutes(10);    // with faults
-constexpr Duration finish_time_max = std::chrono::minutes(30);  // after them
+constexpr Duration busy_time_min = seconds(4);  // with faults, if there is that much to do
+constexpr Duration busy_time_max = seconds(14);
+constexpr Duration finish_time_max = std::chrono::minutes(15);  // after them
 
 std::size_t users_for(std::uint64_t operations) {
   return static_cast<std::size_t>(std::clamp<std::uint64_t>(operations / 40, 4, 24));
@@ -133,7 +134,7 @@ void World::run() {
   for (const auto& attacker : attackers_) attacker->start();
   const auto broken = [this] { return !journal_.violations().empty(); };
   if (nemesis_) nemesis_->start();
-  schedule_.run_until([&] { return all_idle() || broken(); }, busy_time_max);
+  schedule_.run_until([&] { return all_idle() || broken(); }, rng_.between(busy_time_min, busy_time_max));
   if (nemesis_) nemesis_->stop();
   journal_.event("the faults stop");
   workload_.operations_left = 0;
