@@ -320,8 +320,11 @@ Task<Outcome<AccountSummary>> AccountDriver::adopt_network() {
     chain.head = summary->head;
     chain.closed = summary->closed;
     if (summary->owner) chain.owner = *summary->owner;
-  } else if (summary->next < chain.next && proof_) {
-    chain.balance -= cost_of(quorum_.network(), pending_->request);  // certified, not executed there yet
+  } else if (summary->next < chain.next) {
+    // Validators that lag still show money that was spent: what is known here stands, but for what is certified and was
+    // not executed there yet.
+    const bool one_behind = proof_ && summary->next == pending_->request.sequence_number;
+    chain.balance = one_behind ? chain.balance - cost_of(quorum_.network(), pending_->request) : chain_.balance;
   }
   if (!pending_ && summary->pending && summary->next == chain.next)
     co_return failed(

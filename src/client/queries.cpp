@@ -166,11 +166,13 @@ Task<std::shared_ptr<StateHunt>> QuorumDriver::Impl::ask_states(Uid account) {
 
 namespace {
 
-// The highest balance that `needed` weight has at least; nothing if less weight answered.
-std::optional<Balance> supported_balance(const Network& network, const StateHunt& hunt, Weight needed) {
+// The highest balance that `needed` weight has at least; nothing if less weight answered. Only of those who have
+// executed all before `from`: to others, money is still there that was spent since.
+std::optional<Balance> supported_balance(const Network& network, const StateHunt& hunt, Weight needed,
+                                         SequenceNumber from = SequenceNumber(0)) {
   std::vector<std::pair<Balance, Weight>> balances;
   for (const auto& [index, state] : hunt.states)
-    balances.emplace_back(state.balance, network.committee.find(index)->weight);
+    if (state.next >= from) balances.emplace_back(state.balance, network.committee.find(index)->weight);
   if (hunt.unknown_weight > 0) balances.emplace_back(0, hunt.unknown_weight);
   std::ranges::sort(balances, std::greater<>{});
   Weight sum = 0;
@@ -232,7 +234,7 @@ Task<Outcome<AccountSummary>> QuorumDriver::Impl::query_account(Uid account) {
                          .head = state->head,
                          .closed = state->closed,
                          .balance = *balance,
-                         .proven_balance = *supported_balance(network, *hunt, more_than_f),
+                         .proven_balance = *supported_balance(network, *hunt, more_than_f, state->next),
                          .pending = backed_pending(network, *hunt, state->next),
                          .answers = hunt->states};
   co_return summary;

@@ -67,8 +67,8 @@ struct AccountSummary {
   // The highest balance that a quorum of the committee has at least: validators that did not answer, or do not know the
   // account, count as lowest. {3,4,4,4} -> 4, {0,3,4,4} -> 3, {0,3,4} of three -> 0; nothing without a quorum.
   Balance balance = 0;
-  // The highest balance that validators of more than f weight have at least: one of them is honest, so certified
-  // requests put it there, and whoever lags can be brought up to date.
+  // The highest balance that validators of more than f weight, all of them at `next` or beyond, have at least: one of
+  // them is honest, so certified requests put it there, and whoever lags can be brought up to date.
   Balance proven_balance = 0;
   std::optional<Hash> pending;                                   // a request that more than f weight voted on at `next`
   std::vector<std::pair<ValidatorIndex, AccountState>> answers;  // all that were valid

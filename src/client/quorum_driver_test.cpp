@@ -193,6 +193,16 @@ TEST_F(Quorum, one_boaster_does_not_change_what_is_shown) {
   EXPECT_EQ(summary->next, SequenceNumber(1));
 }
 
+TEST_F(Quorum, what_was_spent_is_not_proven_by_validators_that_lag) {
+  net[0].set_fault(Fault::old_states);
+  Chain chain(net.network, 0);
+  execute_on(chain.next(pay(bob, 10)), {1, 2});  // to 3 the money is still there, and 0 says so too
+  const auto summary = net.run(quorum->query_account(alice));
+  ASSERT_TRUE(summary);
+  EXPECT_EQ(summary->next, SequenceNumber(1));
+  EXPECT_EQ(summary->proven_balance, 999'990);
+}
+
 TEST_F(Quorum, an_unknown_account_is_not_found) {
   const auto summary = net.run(quorum->query_account(Uid({0, 77})));
   ASSERT_FALSE(summary);
