@@ -42,6 +42,8 @@ ChainState chain_after(const Network& network, ChainState chain, const Request& 
   return chain;
 }
 
+Task<Result<void>> AccountStorage::save_lock(Certificate /*lock*/) { co_return Result<void>{}; }
+
 // The right to run operations; given on to the next one in line when it goes.
 class AccountDriver::Turn {
  public:
@@ -86,6 +88,12 @@ void AccountDriver::restore(RequestOrder pending, std::optional<Proof> proof,
   pending_ = std::move(pending);
   proof_ = std::move(proof);
   next_key_ = std::move(next_key);
+}
+
+std::optional<Uid> AccountDriver::locked_into() const {
+  if (!pending_ || proof_) return std::nullopt;
+  const auto* lock = std::get_if<LockInto>(&pending_->request.operation);
+  return lock ? std::optional(lock->instance) : std::nullopt;
 }
 
 Request AccountDriver::make_request(Operation operation) const {
@@ -155,11 +163,57 @@ Task<Outcome<Proof>> AccountDriver::certify(Operation operation) {
   co_return *proof_;
 }
 
+Task<Outcome<Completed>> AccountDriver::start_instance(Functionality functionality, std::vector<Participant> accounts) {
+  const Turn turn = co_await take_turn();
+  if (auto ready = co_await prepare(); !ready) co_return std::unexpected(std::move(ready.error()));
+  if (chain_.account.depth() >= Uid::depth_max)
+    co_return failed(FailureKind::invalid, fmt::format("account {} is {} levels deep already: it can start no instance",
+                                                       uid().text(), Uid::depth_max));
+  StartInstance start{chain_.account.child(chain_.next), std::move(functionality), {}};
+  for (Participant& participant : accounts) {
+    if (participant.account == uid()) participant.sequence_number = SequenceNumber(chain_.next.value() + 1);
+    start.accounts.push_back(std::move(participant));
+  }
+  co_return co_await run_prepared(std::move(start));
+}
+
+Task<Outcome<Certificate>> AccountDriver::lock_into(Uid instance, SequenceNumber number, PublicKey delegate,
+                                                    Proof start) {
+  const Turn turn = co_await take_turn();
+  if (locked_into() != instance) {
+    if (auto ready = co_await prepare(); !ready) co_return std::unexpected(std::move(ready.error()));
+    if (chain_.next != number)
+      co_return failed(FailureKind::invalid,
+                       fmt::format("instance {} names operation {} of account {}, which stands at {}: {}",
+                                   instance.text(), number.value(), uid().text(), chain_.next.value(),
+                                   chain_.next > number ? "it is too late to join" : "synchronise first"));
+    if (auto saved = co_await sign_and_save(LockInto{instance, delegate}, std::move(start)); !saved)
+      co_return std::unexpected(std::move(saved.error()));
+  }
+  if (auto certified = co_await certify_pending(); !certified) co_return std::unexpected(std::move(certified.error()));
+  if (!lock_)
+    co_return failed(FailureKind::out_of_date,
+                     fmt::format("instance {} has decided about account {} already", instance.text(), uid().text()));
+  co_return *lock_;
+}
+
+Task<Outcome<ExecutionSummary>> AccountDriver::settle(Proof proof) {
+  const Turn turn = co_await take_turn();
+  const auto requests = requests_of(quorum_.network(), proof);
+  if (!requests || proof.account != uid())
+    co_return failed(FailureKind::invalid, fmt::format("that proves nothing of account {}", uid().text()));
+  const SequenceNumber at = requests->back().request->sequence_number;
+  if (pending_lock() && pending_->request.sequence_number == at)
+    if (auto adopted = co_await adopt_certified(proof); !adopted) co_return std::unexpected(std::move(adopted.error()));
+  if (proof_ && pending_->request.sequence_number == at) co_return co_await execute_pending();
+  co_return co_await quorum_.execute(std::move(proof));  // settled before
+}
+
 Task<Outcome<void>> AccountDriver::finish_pending() {
   const Turn turn = co_await take_turn();
   if (!pending_) co_return Outcome<void>{};
   if (auto certified = co_await certify_pending(); !certified) co_return certified;
-  if (!pending_) co_return Outcome<void>{};
+  if (!pending_ || pending_lock()) co_return Outcome<void>{};
   if (auto executed = co_await execute_pending(); !executed) co_return std::unexpected(std::move(executed.error()));
   co_return Outcome<void>{};
 }
@@ -173,6 +227,10 @@ Task<Outcome<AccountSummary>> AccountDriver::refresh() {
 // -----------------------------------------------------------------------------------------------------------
 
 Task<Outcome<void>> AccountDriver::prepare() {
+  if (const auto instance = locked_into())
+    co_return failed(FailureKind::other_pending,
+                     fmt::format("account {} is locked into instance {}: confirm or abort that first", uid().text(),
+                                 instance->text()));
   if (pending_) {
     if (auto certified = co_await certify_pending(); !certified)
       co_return failed(certified.error().kind,
@@ -200,7 +258,7 @@ Task<Outcome<Completed>> AccountDriver::run_prepared(Operation operation) {
 
 // The rules that can be checked here are, so that nothing is signed that validators will refuse: a signed request that
 // is refused would block the account.
-Task<Outcome<void>> AccountDriver::check_against_rules(Request request) {
+Task<Outcome<void>> AccountDriver::check_against_rules(Request request, const Request* start) {
   if (chain_.closed) co_return failed(FailureKind::closed, fmt::format("account {} is closed", uid().text()));
   if (!key_)
     co_return failed(FailureKind::invalid, fmt::format("there is no key here to sign for account {}", uid().text()));
@@ -212,7 +270,9 @@ Task<Outcome<void>> AccountDriver::check_against_rules(Request request) {
   const MonotonicTime give_up = quorum_.executor().now() + quorum_.options().credit_time_max;
   for (int attempt = 0;; ++attempt) {
     const AccountFacts facts{chain_.owner, chain_.balance, chain_.next, chain_.head};
-    const auto ruled = check_operation(quorum_.network(), facts, request);
+    auto ruled = check_operation(quorum_.network(), facts, request);
+    if (ruled && std::holds_alternative<LockInto>(request.operation))
+      ruled = check_lock(quorum_.network(), facts, request, start);
     if (ruled) co_return Outcome<void>{};
     const auto* funds = std::get_if<InsufficientFunds>(&ruled.error());
     if (!funds) co_return failed(kind_of(ruled.error()), describe(ruled.error()), ruled.error());
@@ -230,14 +290,16 @@ Task<Outcome<void>> AccountDriver::check_against_rules(Request request) {
   }
 }
 
-Task<Outcome<void>> AccountDriver::sign_and_save(Operation operation) {
+Task<Outcome<void>> AccountDriver::sign_and_save(Operation operation, std::optional<Proof> start) {
   ZEF_CHECK(!pending_);
   const Request request = make_request(std::move(operation));
-  if (auto allowed = co_await check_against_rules(request); !allowed) co_return allowed;
+  const auto* lock = std::get_if<LockInto>(&request.operation);
+  const Request* started = lock && start ? find_start(*start, lock->instance) : nullptr;
+  if (auto allowed = co_await check_against_rules(request, started); !allowed) co_return allowed;
   const NetworkId& network = quorum_.network().id;
   const std::array<Hash, 1> leaves{signing_leaf(network, request)};
   auto signatures = crypto::sign_batch(*key_, leaves, batch_root_prefix(network));
-  RequestOrder order{request, key_->public_key(), std::move(signatures.front()), std::nullopt};
+  RequestOrder order{request, key_->public_key(), std::move(signatures.front()), std::move(start)};
   // On disk before it is sent: an honest owner never signs two requests for one number.
   if (storage_) {
     auto saved = co_await storage_->save_order(order);
@@ -248,21 +310,45 @@ Task<Outcome<void>> AccountDriver::sign_and_save(Operation operation) {
 }
 
 Task<Outcome<void>> AccountDriver::certify_pending() {
-  if (proof_) co_return Outcome<void>{};
+  if (proof_ || lock_) co_return Outcome<void>{};
   auto certificate = co_await quorum_.submit(*pending_);
   if (!certificate) co_return co_await settle_refused(std::move(certificate.error()));
+  if (pending_lock()) {
+    if (storage_) {
+      auto saved = co_await storage_->save_lock(*certificate);
+      if (!saved) co_return std::unexpected(as_failure(saved.error()));
+    }
+    lock_ = std::move(*certificate);
+    co_return Outcome<void>{};
+  }
   co_return co_await adopt_certified(Proof{chain_.account, {}, std::move(*certificate), std::nullopt});
 }
 
+// A lock is followed by whatever was certified at its number: the instance's to decide.
+const Request* AccountDriver::find_ours(const ProvenRequests& requests) const {
+  for (const auto& item : requests) {
+    if (item.request->sequence_number != pending_->request.sequence_number) continue;
+    return *item.request == pending_->request || pending_lock() ? item.request : nullptr;
+  }
+  return nullptr;
+}
+
+// The proof vouches for the pending request, or for what was executed in place of a pending lock.
 Task<Outcome<void>> AccountDriver::adopt_certified(Proof proof) {
-  const Request& request = pending_->request;
-  ChainState after = chain_after(quorum_.network(), chain_, request);
+  const auto requests = requests_of(quorum_.network(), proof);
+  ZEF_CHECK(requests);
+  const Request* ours = find_ours(*requests);
+  ZEF_CHECK(ours);
+  Request certified = *ours;
+  ChainState after = chain_after(quorum_.network(), chain_, certified);
   if (storage_) {
-    auto saved = co_await storage_->save_certified(proof, request.sequence_number, after);
+    auto saved = co_await storage_->save_certified(proof, certified.sequence_number, after);
     if (!saved) co_return std::unexpected(as_failure(saved.error()));
   }
   chain_ = std::move(after);
   proof_ = std::move(proof);
+  pending_->request = std::move(certified);
+  lock_.reset();
   if (next_key_ && next_key_->public_key() == chain_.owner) {
     key_ = std::move(*next_key_);
     next_key_.reset();
@@ -281,9 +367,7 @@ Task<Outcome<void>> AccountDriver::settle_refused(Failure why) {
   if (!proof) co_return std::unexpected(std::move(why));
   const auto requests = requests_of(quorum_.network(), *proof);
   ZEF_CHECK(requests);  // fetch_proof verified it
-  for (const auto& item : *requests)
-    if (item.request->sequence_number == request.sequence_number && *item.request == request)
-      co_return co_await adopt_certified(std::move(*proof));
+  if (find_ours(*requests)) co_return co_await adopt_certified(std::move(*proof));
   log::warning("client", "another request was certified: account={} number={}", request.account.text(),
                request.sequence_number.value());
   if (auto adopted = co_await adopt_network(); !adopted) co_return std::unexpected(std::move(adopted.error()));
@@ -339,9 +423,7 @@ Task<Outcome<AccountSummary>> AccountDriver::adopt_network() {
     if (!proof) co_return std::unexpected(std::move(proof.error()));
     const auto requests = requests_of(quorum_.network(), *proof);
     ZEF_CHECK(requests);
-    const bool ours =
-        std::ranges::any_of(*requests, [&](const auto& item) { return *item.request == pending_->request; });
-    if (ours) {
+    if (find_ours(*requests)) {
       if (auto adopted = co_await adopt_certified(std::move(*proof)); !adopted)
         co_return std::unexpected(std::move(adopted.error()));
     } else {

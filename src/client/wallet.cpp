@@ -4,10 +4,9 @@
 
 #include <algorithm>
 #include <tuple>
-#include <unordered_map>
 
 #include "base/log.h"
-#include "client/wallet_file.h"
+#include "client/wallet_impl.h"
 #include "protocol/effects.h"
 
 namespace zef::client {
@@ -21,63 +20,11 @@ std::uint64_t to_ms(WallTime time) {
   return ms.count() > 0 ? static_cast<std::uint64_t>(ms.count()) : 0;
 }
 
-Failure storage(const Error& error) { return {FailureKind::storage, error.message, std::nullopt}; }
+}  // namespace
 
 Error not_here(const Uid& uid) {
   return {ErrorKind::not_found, fmt::format("account {} is not in this wallet; its list shows what is", uid.text())};
 }
-
-}  // namespace
-
-struct Wallet::Impl {
-  Impl(std::unique_ptr<WalletFile> file_in, Executor& executor_in, const Network& network_in)
-      : file(std::move(file_in)), executor(executor_in), network(network_in) {}
-  ~Impl() {
-    if (quorum) quorum->set_proof_source(nullptr);
-  }
-
-  Result<std::optional<crypto::SigningKey>> find_key(const PublicKey& public_key) {
-    const auto sealed = file->key(public_key);
-    if (!sealed) return std::unexpected(sealed.error());
-    if (!*sealed || !vault) return std::nullopt;
-    auto key = vault->unseal(public_key, **sealed);
-    if (!key) return std::unexpected(key.error());
-    return std::move(*key);
-  }
-  // A new key, durable before this returns.
-  Result<crypto::SigningKey> new_key() {
-    crypto::SigningKey key = crypto::SigningKey::generate();
-    if (auto put = file->put_key(key.public_key(), vault->seal(key)); !put) return std::unexpected(put.error());
-    return key;
-  }
-
-  // The one driver of an account, made from the file when it is first needed.
-  Outcome<AccountDriver*> driver_of(const Uid& uid);
-  // For operations that sign.
-  Outcome<AccountDriver*> signer_of(const Uid& uid) {
-    if (!vault) return failed(FailureKind::invalid, "the wallet is locked: unlock it with its passphrase first");
-    return driver_of(uid);
-  }
-
-  // Made again from the file, with the key that fits, when it is next needed. A busy one stays: a task is inside.
-  void forget_idle(const Uid& uid) {
-    const auto found = drivers.find(uid);
-    if (found != drivers.end() && !found->second->busy()) drivers.erase(found);
-  }
-
-  Task<Outcome<SyncReport>> sync(Uid account);
-  Task<Outcome<void>> sync_history(Uid uid, SequenceNumber from, SequenceNumber to, SyncReport& report);
-  Task<Outcome<void>> sync_credits(Uid account, ValidatorConnection& validator, SyncReport& report);
-  Task<void> finish_some(std::shared_ptr<struct Finishing> finishing);
-
-  std::unique_ptr<WalletFile> file;
-  Executor& executor;
-  const Network& network;
-  std::optional<KeyVault> vault;
-  QuorumDriver* quorum = nullptr;
-  std::unordered_map<Uid, std::unique_ptr<AccountDriver>> drivers;
-  TaskScope scope;  // last
-};
 
 struct Finishing {
   explicit Finishing(Executor& executor) : done(executor) {}
@@ -110,7 +57,14 @@ Outcome<AccountDriver*> Wallet::Impl::driver_of(const Uid& uid) {
       if (!found) return std::unexpected(storage(found.error()));
       next_key = std::move(*found);
     }
+    pending.order->request = pending.request;  // of a lock that is decided: the request in its place
     driver->restore(std::move(*pending.order), std::move(pending.proof), std::move(next_key));
+    if (const auto* lock = std::get_if<LockInto>(&pending.request.operation)) {
+      auto kept = file->instance(lock->instance);
+      if (!kept) return std::unexpected(storage(kept.error()));
+      for (StoredLock& one : *kept ? (*kept)->locks : std::vector<StoredLock>{})
+        if (one.account == uid && one.certificate) driver->restore_lock(std::move(*one.certificate));
+    }
   }
   return drivers.emplace(uid, std::move(driver)).first->second.get();
 }
@@ -152,6 +106,7 @@ void Wallet::connect(QuorumDriver& quorum) {
   ZEF_CHECK(!impl_->quorum);
   impl_->quorum = &quorum;
   quorum.set_proof_source(impl_->file.get());
+  impl_->instances = std::make_unique<InstanceDriver>(quorum);
 }
 
 // ---- looking, keeping
@@ -166,10 +121,13 @@ Result<AccountView> view_of(WalletFile& file, const StoredAccount& stored) {
                    .chain = stored.chain,
                    .owned = stored.has_key && !stored.chain.closed,
                    .announced = stored.announced,
-                   .pending = std::nullopt};
+                   .pending = std::nullopt,
+                   .locked_into = std::nullopt};
   auto unfinished = file.unfinished(stored.chain.account);
   if (!unfinished) return std::unexpected(unfinished.error());
   if (*unfinished) view.pending = std::move((*unfinished)->request);
+  if (view.pending)
+    if (const auto* lock = std::get_if<LockInto>(&view.pending->operation)) view.locked_into = lock->instance;
   return view;
 }
 

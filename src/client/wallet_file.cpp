@@ -9,13 +9,14 @@
 #include <cerrno>
 #include <cstring>
 
+#include "client/wallet_rows.h"
 #include "codec/json.h"
 
 namespace zef::client {
 namespace {
 
 constexpr std::int64_t application_id = 0x5a454657;  // "ZEFW"
-constexpr std::int64_t format_version = 1;
+constexpr std::int64_t format_version = 2;
 
 constexpr const char* schema = R"sql(
 CREATE TABLE wallet (
@@ -45,11 +46,6 @@ constexpr std::string_view account_columns = "uid, label, owner, next, head, bal
 constexpr std::string_view request_columns = "request, signed_order, proof, state, at_ms";
 
 std::string machine_says() { return std::strerror(errno); }
-
-Error damaged(std::string_view what) {
-  return {ErrorKind::corrupt,
-          fmt::format("the wallet holds {} that cannot be read: restore it from a backup, then synchronise", what)};
-}
 
 Result<void> sync_folder_of(const std::filesystem::path& path) {
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
@@ -98,13 +94,6 @@ Result<void> update_chain(Database& database, const ChainState& chain) {
   update->bind(chain.owner.view()).bind(chain.next.value()).bind(chain.head.view());
   update->bind(codec::to_decimal(chain.balance)).bind(std::int64_t{chain.closed}).bind(std::int64_t{chain.synced});
   return update->bind(chain.account.text()).run();
-}
-
-template <class T>
-Result<T> decoded(const Bytes& bytes, std::string_view what) {
-  auto value = codec::decode<T>(bytes);
-  if (!value) return std::unexpected(damaged(what));
-  return std::move(*value);
 }
 
 Result<StoredAccount> read_account(const Statement& row) {
@@ -182,8 +171,8 @@ namespace {
 
 Result<void> fill(Database& database, const NetworkId& network, const KeyVault& vault, const SealedDataKey& sealed,
                   const std::vector<WalletFile::FirstAccount>& accounts, std::uint64_t now_ms) {
-  const auto begun = database.run(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}; BEGIN; {}",
-                                              application_id, format_version, schema));
+  const auto begun = database.run(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}; BEGIN; {} {}",
+                                              application_id, format_version, schema, instances_schema));
   if (!begun) return begun;
   {
     auto insert = database.prepare("INSERT INTO wallet VALUES (1,?,?,?,?,?,?,?)");
@@ -246,7 +235,7 @@ Result<std::unique_ptr<WalletFile>> WalletFile::open(const std::filesystem::path
   if (!version) return std::unexpected(version.error());
   if (*id != application_id)
     return fail(ErrorKind::invalid_input, fmt::format("{} is a database, but no wallet", path.string()));
-  if (*version != format_version)
+  if (*version != format_version && *version != 1)
     return fail(ErrorKind::invalid_input,
                 fmt::format("{} has wallet format {}, this program reads {}: use the program that fits", path.string(),
                             *version, format_version));
@@ -272,6 +261,11 @@ Result<std::unique_ptr<WalletFile>> WalletFile::open(const std::filesystem::path
                   fmt::format("the wallet {} is of network {}, but the genesis file makes {}: use the wallet and the "
                               "genesis file of one network",
                               path.string(), mine->hex(), network.hex()));
+  }
+  if (*version == 1) {  // all that format 2 adds
+    const auto made = database.run(
+        fmt::format("BEGIN IMMEDIATE; {} PRAGMA user_version = {}; COMMIT", instances_schema, format_version));
+    if (!made) return std::unexpected(made.error());
   }
   return std::unique_ptr<WalletFile>(new WalletFile(std::move(*lock), std::move(*opened), executor, network));
 }
@@ -350,6 +344,8 @@ Task<Result<void>> WalletFile::save_order(RequestOrder order) {
         return fail(ErrorKind::refused, fmt::format("the wallet has signed operation {} of account {} already",
                                                     request.sequence_number.value(), uid));
     }
+    if (std::holds_alternative<LockInto>(request.operation)) return keep_lock(order);
+    if (std::holds_alternative<StartInstance>(request.operation)) return keep_start(request);
     // A child of this wallet: known, with its key, before the network hears of it.
     const auto* open = std::get_if<OpenAccount>(&request.operation);
     if (!open) return {};
@@ -370,10 +366,19 @@ Task<Result<void>> WalletFile::save_order(RequestOrder order) {
 Task<Result<void>> WalletFile::save_certified(Proof proof, SequenceNumber at, ChainState after) {
   return write([this, proof = std::move(proof), at, after = std::move(after)]() -> Result<void> {
     {
-      auto update = database_->prepare("UPDATE requests SET proof = ?, state = 1 WHERE uid = ? AND number = ?");
+      // What was certified: the order's request, or the one in place of a lock.
+      const auto requests = form_of(proof);
+      ZEF_CHECK(requests);
+      const auto certified =
+          std::ranges::find_if(*requests, [&](const auto& item) { return item.request->sequence_number == at; });
+      ZEF_CHECK(certified != requests->end());
+      auto update =
+          database_->prepare("UPDATE requests SET request = ?, proof = ?, state = 1 WHERE uid = ? AND number = ?");
       if (!update) return std::unexpected(update.error());
-      if (auto done = update->bind(codec::encode(proof)).bind(after.account.text()).bind(at.value()).run(); !done)
-        return done;
+      update->bind(codec::encode(*certified->request)).bind(codec::encode(proof));
+      if (auto done = update->bind(after.account.text()).bind(at.value()).run(); !done) return done;
+      if (std::holds_alternative<StartInstance>(certified->request->operation))
+        if (auto kept = keep_start_proof(after.account.child(at), proof); !kept) return kept;
     }
     auto announce = database_->prepare("UPDATE accounts SET announced = 1 WHERE uid = ?");
     if (!announce) return std::unexpected(announce.error());
@@ -411,6 +416,9 @@ Task<Result<void>> WalletFile::save_chain(ChainState chain) {
       auto remove = database_->prepare("DELETE FROM accounts WHERE uid = ? AND announced = 0");
       if (!remove) return std::unexpected(remove.error());
       if (auto done = remove->bind(child).run(); !done) return done;
+      auto forget = database_->prepare("DELETE FROM instances WHERE instance = ? AND start IS NULL");
+      if (!forget) return std::unexpected(forget.error());
+      if (auto done = forget->bind(child).run(); !done) return done;
     }
     if (!lost_children.empty()) {
       auto update = database_->prepare("UPDATE requests SET state = 3 WHERE uid = ? AND state = 0 AND number < ?");
@@ -628,6 +636,9 @@ std::optional<Proof> WalletFile::find_proof(const Uid& account, SequenceNumber a
     if (!row || !*row) continue;
     if (auto proof = codec::decode<Proof>(select->bytes(0))) return std::move(*proof);
   }
+  if (account.depth() >= Uid::depth_max) return std::nullopt;
+  auto started = instance(account.child(at));
+  if (started && *started && (*started)->start) return std::move((*started)->start);
   return std::nullopt;
 }
 

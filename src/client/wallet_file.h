@@ -9,6 +9,13 @@
 //              3 over: another request was certified at its number
 //   received   credits whose senders' certificates were verified
 //   cursors    per account and validator: how far its list of received credits was applied
+//   instances  protocol instances proposed here or locked into: proof of the start (nothing: not certified yet), Commit
+//              certificate once decided
+//   locks      accounts signed into an instance: delegate key, Lock certificate, settled once the decision is executed
+//              and what it gives is in the file
+//
+// A row of `requests` with a LockInto is in state 0 until its instance has decided; then the derived request takes its
+// place. Formats: 2; a file of format 1 (without instances) is made one of 2 when it is opened.
 //
 // Invariants: requests(uid, number) is a primary key, so no second request is ever saved for a number. At most one
 // request of an account is in state 0 or 1. Everything is on disk (synchronous=FULL) before a write says so.
@@ -63,6 +70,22 @@ struct StoredCredit {
   std::uint64_t at_ms = 0;
 };
 
+struct StoredLock {
+  Uid account;
+  SequenceNumber number;
+  PublicKey delegate;
+  std::optional<Certificate> certificate;
+  bool settled = false;
+};
+struct StoredInstance {
+  Uid instance;
+  std::optional<Proof> start;
+  bool proposed = false;
+  std::optional<Certificate> decided;
+  std::vector<StoredLock> locks;
+  std::uint64_t at_ms = 0;
+};
+
 class WalletFile final : public AccountStorage, public ProofSource {
  public:
   struct FirstAccount {
@@ -83,12 +106,15 @@ class WalletFile final : public AccountStorage, public ProofSource {
   Task<Result<void>> save_certified(Proof proof, SequenceNumber at, ChainState after) override;
   Task<Result<void>> save_executed(Uid account, SequenceNumber at) override;
   Task<Result<void>> save_chain(ChainState chain) override;
+  Task<Result<void>> save_lock(Certificate lock) override;
   [[nodiscard]] std::optional<Proof> find_proof(const Uid& account, SequenceNumber at) override;
 
   // ---- more writes; durable when they return
   Task<Result<void>> save_history(std::vector<StoredRequest> executed);  // keeps what is there already
   Task<Result<void>> save_credits(std::vector<StoredCredit> credits);    // likewise
   Task<Result<void>> save_cursor(Uid account, ValidatorIndex validator, std::uint64_t position);
+  Task<Result<void>> save_decided(Uid instance, Certificate commit);
+  Task<Result<void>> save_settled(Uid instance, Uid account);
   [[nodiscard]] Result<void> put_key(const crypto::PublicKey& public_key, const SealedSecret& sealed);
   [[nodiscard]] Result<void> put_account(const ChainState& chain, const std::string& label);
   [[nodiscard]] Result<void> set_label(const Uid& account, const std::string& label);
@@ -103,6 +129,8 @@ class WalletFile final : public AccountStorage, public ProofSource {
   [[nodiscard]] Result<std::vector<StoredRequest>> requests(const Uid& uid, std::size_t limit);  // newest first
   [[nodiscard]] Result<std::vector<StoredCredit>> credits(const Uid& uid, std::size_t limit);    // newest first
   [[nodiscard]] Result<bool> has_credit(const Uid& uid, const ReceivedCredit& credit);
+  [[nodiscard]] Result<std::vector<StoredInstance>> instances();  // newest first
+  [[nodiscard]] Result<std::optional<StoredInstance>> instance(const Uid& uid);
   [[nodiscard]] Result<std::uint64_t> cursor(const Uid& uid, ValidatorIndex validator);
 
   // For tests of a full disk.
@@ -116,6 +144,11 @@ class WalletFile final : public AccountStorage, public ProofSource {
   void commit();
   Result<void> write_now(Change change);
   [[nodiscard]] std::uint64_t now_ms() const;
+  // Parts of save_order, save_certified and save_chain (wallet_file_instances.cpp).
+  Result<void> keep_start(const Request& start);
+  Result<void> keep_lock(const RequestOrder& order);
+  Result<void> keep_start_proof(const Uid& instance, const Proof& proof);
+  Result<std::vector<StoredLock>> locks_of(const Uid& instance);
 
   struct Queued {
     Change change;

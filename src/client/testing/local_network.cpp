@@ -13,7 +13,8 @@ using shard::VoteToSign;
 
 TestValidator::TestValidator(Executor& executor, net::Transport& transport, const TestNetwork& network,
                              std::size_t index)
-    : network_(&network),
+    : executor_(executor),
+      network_(&network),
       index_(index),
       caches_(protocol::testing::test_caches()),
       genesis_(shard::genesis_by_shard(network.genesis())) {
@@ -225,6 +226,47 @@ Answer TestValidator::on(const QueryNetwork& /*query*/) {
 }
 
 Answer TestValidator::on(const QueryTotals& /*query*/) { return totals(); }
+
+// ---- instances
+// -----------------------------------------------------------------------------------------------------
+
+std::optional<InstanceState> TestValidator::instance(const Uid& uid) { return shard_of_account(uid).instance(uid); }
+
+Answer TestValidator::on(const QueryInstance& query) {
+  auto state = instance(query.instance);
+  if (!state) return Refused{NotFound{}};
+  if (fault_ == Fault::secretive) return InstanceState{state->start, Round(0), {}, {}, {}, {}};
+  return std::move(*state);
+}
+
+Answer TestValidator::on_instance(InstanceMessage message) {
+  if (fault_ == Fault::busy) return Refused{Overloaded{10}};
+  const Uid uid = instance_of(message);
+  if (const auto* proposed = std::get_if<SubmitProposal>(&message); proposed && fault_ == Fault::obliging) {
+    PreCommit value{current_epoch, proposed->proposal, {}};
+    std::vector<const Request*> locks;
+    for (const Certificate& lock : proposed->locks) locks.push_back(&std::get<Lock>(lock.value.kind).request);
+    if (const auto known = instance(uid); known && std::holds_alternative<Confirmed>(proposed->proposal.decision))
+      for (Request& request : confirmed_requests(started_by(known->start), locks))
+        value.requests.push_back(std::move(request));
+    return Voted{make_vote(Value{std::move(value)})};
+  }
+  Shard& shard = shard_of_account(uid);
+  if (auto refusal = shard.look_up(message)) return Refused{std::move(*refusal)};
+  VerificationBatch batch(network_->network(), caches_);
+  const std::size_t place = batch.add(std::move(message));
+  batch.run();
+  const auto verified = batch.take_instance_message(place);
+  if (!verified) return Refused{verified.error()};
+  auto outcome = shard.handle(*verified, executor_.now());
+  took(outcome.records);
+  if (auto* refusal = std::get_if<Refusal>(&outcome.answer)) return Refused{std::move(*refusal)};
+  if (auto* state = std::get_if<InstanceState>(&outcome.answer)) return std::move(*state);
+  const Value& value = std::get<VoteToSign>(outcome.answer).value;
+  if (const auto* precommit = std::get_if<PreCommit>(&value.kind))
+    precommitted_[{uid, precommit->proposal.round}].insert(precommit->proposal.decision.index());
+  return Voted{make_vote(value)};
+}
 
 // ---- the network
 // -----------------------------------------------------------------------------------------------------

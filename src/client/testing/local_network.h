@@ -32,6 +32,8 @@ enum class Fault {
   busy,             // Overloaded, for ever
   inventing,        // boasts: credits that nobody sent, a chain that goes on for ever
   forgetful,        // lists no credits and no history
+  obliging,         // votes for whatever is proposed to an instance, twice if asked
+  secretive,        // shows nothing of an instance but its start
 };
 
 class TestValidator {
@@ -52,6 +54,11 @@ class TestValidator {
   // The requests whose orders it was shown, likewise: what an owner has signed.
   [[nodiscard]] const std::map<std::pair<Uid, SequenceNumber>, std::set<Hash>>& seen_orders() const { return seen_; }
   [[nodiscard]] std::uint64_t answered() const { return answered_; }
+  [[nodiscard]] std::optional<InstanceState> instance(const Uid& uid);
+  // Every decision that a vote of it was for, by instance and round of the PreCommit: at most one each.
+  [[nodiscard]] const std::map<std::pair<Uid, Round>, std::set<std::size_t>>& precommitted() const {
+    return precommitted_;
+  }
 
   // What it says, as a call would.
   [[nodiscard]] std::optional<Answer> answer(const Query& query);
@@ -64,10 +71,12 @@ class TestValidator {
   Answer on(const QueryReceived& query);
   Answer on(const QueryNetwork& query);
   Answer on(const QueryTotals& query);
-  template <class T>
-  Answer on(const T&) {
-    return Refused{NotSupportedYet{"instances"}};
-  }
+  Answer on(const QueryInstance& query);
+  Answer on(const SubmitProposal& message) { return on_instance(message); }
+  Answer on(const SubmitInstanceCertificate& message) { return on_instance(message); }
+  Answer on(const AskTimeout& message) { return on_instance(message); }
+  Answer on(const ShowLocks& message) { return on_instance(message); }
+  Answer on_instance(InstanceMessage message);
 
   shard::Shard& shard_of_account(const Uid& uid) { return shard_at(shard_of(uid)); }
   shard::Shard& shard_at(ShardId id);
@@ -76,6 +85,7 @@ class TestValidator {
   [[nodiscard]] Answer signed_state(AccountState state);
   [[nodiscard]] Vote make_vote(const Value& value);
 
+  Executor& executor_;
   const TestNetwork* network_;
   std::size_t index_;
   Fault fault_ = Fault::none;
@@ -87,6 +97,7 @@ class TestValidator {
   std::map<Uid, std::vector<ReceivedCredit>> received_;
   std::map<std::pair<Uid, SequenceNumber>, std::set<Hash>> voted_;
   std::map<std::pair<Uid, SequenceNumber>, std::set<Hash>> seen_;
+  std::map<std::pair<Uid, Round>, std::set<std::size_t>> precommitted_;
   std::uint64_t answered_ = 0;
   std::unique_ptr<net::RpcServer> server_;
   net::Address address_;
