@@ -136,6 +136,8 @@ codec::Json figures_json(const Stage& stage, const DemoFolder& folder) {
                       {"operations", figures.operations},
                       {"payments_seconds", rounded(figures.payments_seconds)},
                       {"accounts", figures.accounts},
+                      {"swaps", figures.swaps},
+                      {"settlements", figures.settlements},
                       {"supply_ok", figures.supply_ok},
                       {"heads_equal", figures.heads_equal},
                       {"balances_equal", figures.balances_equal},
@@ -146,6 +148,9 @@ codec::Json figures_json(const Stage& stage, const DemoFolder& folder) {
                       {"child_ok", figures.child_ok},
                       {"rotation_ok", figures.rotation_ok},
                       {"double_spend_refused", figures.double_spend_refused},
+                      {"swap_ok", figures.swap_ok},
+                      {"settlement_ok", figures.settlement_ok},
+                      {"way_out_ok", figures.way_out_ok},
                       {"validator_down_ok", figures.validator_down_ok},
                       {"killed_worker_ok", figures.killed_worker_ok},
                       {"problems", figures.problems}};
@@ -157,12 +162,13 @@ std::string figures_line(const Stage& stage) {
   const DemoFigures& figures = stage.demo->figures();
   const auto yes = [](bool holds) { return holds ? "yes" : "NO"; };
   return fmt::format(
-      "{}: {} payments, {} operations, {:.1f} s, {} validators, {} workers each, {} worker killed, supply exact: {}, "
+      "{}: {} payments, {} operations, {} swap, {} settlement, {:.1f} s, {} validators, {} workers each, {} worker "
+      "killed, supply exact: {}, "
       "heads equal: {}, balances equal: {}, nothing lost: {}, double spend refused: {}\n",
       figures.all_held() ? "all checks held" : "SOMETHING FAILED", grouped(figures.payments),
-      grouped(figures.operations), stage.seconds, stage.flags.validators, stage.flags.workers, figures.killed,
-      yes(figures.supply_ok), yes(figures.heads_equal), yes(figures.balances_equal), yes(figures.nothing_lost),
-      yes(figures.double_spend_refused));
+      grouped(figures.operations), figures.swaps, figures.settlements, stage.seconds, stage.flags.validators,
+      stage.flags.workers, figures.killed, yes(figures.supply_ok), yes(figures.heads_equal),
+      yes(figures.balances_equal), yes(figures.nothing_lost), yes(figures.double_spend_refused));
 }
 
 std::string how_to_go_on(const fs::path& dir) {

@@ -32,8 +32,9 @@ std::vector<Payment> one_payment(const Uid& to, std::uint64_t amount) {
 }  // namespace
 
 bool DemoFigures::all_held() const {
-  return payment_ok && batch_ok && child_ok && rotation_ok && double_spend_refused && validator_down_ok &&
-         killed_worker_ok && quiet && supply_ok && heads_equal && balances_equal && nothing_lost && problems.empty();
+  return payment_ok && batch_ok && child_ok && rotation_ok && double_spend_refused && swap_ok && settlement_ok &&
+         way_out_ok && validator_down_ok && killed_worker_ok && quiet && supply_ok && heads_equal && balances_equal &&
+         nothing_lost && problems.empty();
 }
 
 // ---- the book ------------------------------------------------------------------------------------------------------
@@ -151,6 +152,9 @@ Task<void> Demo::run() {
   co_await open_child();
   co_await rotate_key();
   co_await spend_twice();
+  co_await swap_accounts();
+  co_await settle_together();
+  co_await get_out_of_waiting();
   co_await go_on_without_a_validator();
   co_await kill_a_worker();
   co_await compare_validators();
@@ -268,7 +272,7 @@ Task<void> Demo::pay_without_a_validator(std::size_t index) {
 
 Task<void> Demo::go_on_without_a_validator() {
   const std::size_t victim = network_.size() - 1;
-  say_(fmt::format("6. {} crashes with all its processes. {} payments without it:", name_of(victim),
+  say_(fmt::format("9. {} crashes with all its processes. {} payments without it:", name_of(victim),
                    payments_while_down));
   co_await network_.stop_validator(victim, SIGKILL);
   const MonotonicTime began = loop_.now();
@@ -319,7 +323,7 @@ Task<void> Demo::pay_one_of_many(std::size_t index) {
 }
 
 Task<void> Demo::kill_a_worker() {
-  say_(fmt::format("7. {} payments, {} at a time, and a worker that is killed in the middle of them:",
+  say_(fmt::format("10. {} payments, {} at a time, and a worker that is killed in the middle of them:",
                    grouped(payments_), payments_at_once));
   Progress progress(loop_, "   payments confirmed");
   progress_ = &progress;
@@ -335,7 +339,7 @@ Task<void> Demo::kill_a_worker() {
 }
 
 Task<void> Demo::compare_validators() {
-  say_("8. Do all validators agree? First everything under way has to arrive.");
+  say_("11. Do all validators agree? First everything under way has to arrive.");
   co_await quorum_.finish_background(catch_up_time_max);
   const auto accounts = book_.accounts();
   co_await in_parallel(loop_, accounts.size(), 8, [&](std::size_t i) { return settle(accounts[i]); });

@@ -18,16 +18,21 @@ namespace zef::cli {
 
 // What the demo found out. A check that was not reached counts as failed.
 struct DemoFigures {
-  std::uint64_t payments = 0;    // confirmed, of the many
-  std::uint64_t operations = 0;  // confirmed in all
-  double payments_seconds = 0;   // that the many took
-  std::uint64_t killed = 0;      // workers, with -9
-  std::size_t accounts = 0;      // compared in the end
+  std::uint64_t payments = 0;     // confirmed, of the many
+  std::uint64_t operations = 0;   // confirmed in all
+  double payments_seconds = 0;    // that the many took
+  std::uint64_t killed = 0;       // workers, with -9
+  std::size_t accounts = 0;       // compared in the end
+  std::uint64_t swaps = 0;        // confirmed
+  std::uint64_t settlements = 0;  // confirmed
   bool payment_ok = false;
   bool batch_ok = false;
   bool child_ok = false;
   bool rotation_ok = false;
   bool double_spend_refused = false;
+  bool swap_ok = false;
+  bool settlement_ok = false;
+  bool way_out_ok = false;  // of a settlement in which somebody never joins
   bool validator_down_ok = false;
   bool killed_worker_ok = false;
   bool quiet = false;  // all effects arrived, all fees credited
@@ -70,11 +75,19 @@ class Demo {
   Task<void> open_child();
   Task<void> rotate_key();
   Task<void> spend_twice();
+  Task<void> swap_accounts();       // demo_instances.cpp
+  Task<void> settle_together();     // demo_instances.cpp
+  Task<void> get_out_of_waiting();  // demo_instances.cpp
   Task<void> go_on_without_a_validator();
   Task<void> kill_a_worker();
   Task<void> compare_validators();
 
   Task<std::map<Uid, std::string>> workers_of_accounts();
+  // Locks the account, and tells of a failure.
+  Task<bool> join(Uid instance, Uid account);
+  // Leads it to this decision, and enters into the book what accounts have executed since `before`.
+  Task<bool> decide(Uid instance, client::Wish wish, std::map<Uid, protocol::SequenceNumber> before);
+  std::map<Uid, protocol::SequenceNumber> positions(const std::vector<Uid>& accounts);
   Task<bool> pay(Uid from, std::vector<client::Payment> payments);
   Task<void> pay_one_of_many(std::size_t index);
   Task<void> pay_without_a_validator(std::size_t index);

@@ -48,8 +48,9 @@ TEST(DemoFigures, hold_only_if_every_check_was_reached) {
   DemoFigures figures;
   EXPECT_FALSE(figures.all_held());
   figures.payment_ok = figures.batch_ok = figures.child_ok = figures.rotation_ok = figures.double_spend_refused =
-      figures.validator_down_ok = figures.killed_worker_ok = figures.quiet = figures.supply_ok = figures.heads_equal =
-          figures.balances_equal = figures.nothing_lost = true;
+      figures.swap_ok = figures.settlement_ok = figures.way_out_ok = figures.validator_down_ok =
+          figures.killed_worker_ok = figures.quiet = figures.supply_ok = figures.heads_equal = figures.balances_equal =
+              figures.nothing_lost = true;
   EXPECT_TRUE(figures.all_held());
   figures.problems.emplace_back("something");
   EXPECT_FALSE(figures.all_held());

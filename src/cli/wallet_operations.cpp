@@ -69,7 +69,10 @@ Result<Uid> account_of(WalletSession& session, const std::string& text) {
   if (!uid) return uid;
   const auto view = session.wallet->account(*uid);
   if (!view) return std::unexpected(view.error());
-  if (view->pending)
+  if (view->locked_into)
+    print_err(fmt::format("account {} is locked into {}: 'zef wallet swap status {}' (or 'settle') tells who waits\n",
+                          uid->text(), view->locked_into->text(), view->locked_into->text()));
+  else if (view->pending)
     print_err(fmt::format("account {} has a pending operation ({}), which is finished first\n", uid->text(),
                           in_words(view->pending->operation)));
   return uid;

@@ -145,6 +145,7 @@ std::string in_words(const client::Failure& failure) {
       break;
     case FailureKind::insufficient_funds: advice = "'zef wallet show' tells what the account holds"; break;
     case FailureKind::other_pending:
+      if (!failure.refusal) break;  // this wallet's own: a lock, which the message names
       advice = "another copy of this key has signed an operation that is not finished: let that wallet finish it";
       break;
     case FailureKind::out_of_date: advice = "run 'zef wallet sync', look at the account, and decide again"; break;
@@ -190,6 +191,13 @@ codec::Json request_json(const Request& request) {
     json["funding"] = open->funding.value();
   } else if (const auto* change = std::get_if<ChangeOwner>(&request.operation)) {
     json["new_owner"] = change->new_owner.hex();
+  } else if (const auto* start = std::get_if<StartInstance>(&request.operation)) {
+    codec::Json accounts = codec::Json::array();
+    for (const Participant& participant : start->accounts) accounts.push_back(participant.account.text());
+    json["instance"] = start->new_id.text();
+    json["accounts"] = std::move(accounts);
+  } else if (const auto* lock = std::get_if<LockInto>(&request.operation)) {
+    json["instance"] = lock->instance.text();
   }
   return json;
 }
@@ -204,6 +212,7 @@ codec::Json account_json(const client::AccountView& account) {
           {"owned", account.owned},
           {"closed", account.chain.closed},
           {"announced", account.announced},
+          {"locked_into", account.locked_into ? codec::Json(account.locked_into->text()) : codec::Json(nullptr)},
           {"pending", account.pending ? request_json(*account.pending) : codec::Json(nullptr)}};
 }
 
@@ -258,7 +267,10 @@ std::string status_text(const client::AccountView& account) {
     text = "being opened";
   else if (!account.owned && !account.chain.closed)
     text = "given away";
-  if (account.pending) text += fmt::format(", pending: {}", in_words(account.pending->operation));
+  if (account.locked_into)
+    text += fmt::format(", locked into {}", account.locked_into->text());
+  else if (account.pending)
+    text += fmt::format(", pending: {}", in_words(account.pending->operation));
   return text;
 }
 

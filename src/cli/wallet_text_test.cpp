@@ -89,6 +89,15 @@ TEST(WalletText, shows_requests_as_json) {
 
 TEST(WalletText, shows_times_in_utc) { EXPECT_EQ(time_text(86'400'000ULL * 365), "1971-01-01 00:00:00"); }
 
+TEST(WalletText, marks_a_locked_account) {
+  client::AccountView account;
+  account.locked_into = Uid({3, 7});
+  account.pending = Request{current_epoch, Uid::genesis(3), SequenceNumber(8), {}, LockInto{Uid({3, 7}), {}}};
+  EXPECT_EQ(status_text(account), "open, locked into 3/7");
+  EXPECT_EQ(account_json(account)["locked_into"], "3/7");
+  EXPECT_EQ(request_json(*account.pending)["instance"], "3/7");
+}
+
 TEST(WalletText, a_closed_account_is_not_called_given_away) {
   client::AccountView account;
   account.announced = true;
