@@ -34,13 +34,13 @@ struct Asking {
 // One call of drive().
 struct Drive {
   InstanceView view;
-  Request start;
   std::vector<Delegate> delegates;
   Wish wish = Wish::confirm;
   MonotonicTime deadline;
   Duration grace;  // how long to wait for more answers than a quorum's
   Weight answered = 0;
-  std::string missing;  // why there is no decision yet
+  std::optional<Round> brought_along;  // the last turn ended this round for those that were behind the others
+  std::string missing;                 // why there is no decision yet
 };
 
 struct InstanceDriver::Impl {

@@ -89,12 +89,12 @@ Task<Outcome<InstanceView>> InstanceDriver::Impl::drive(Uid instance, std::vecto
   auto start = co_await start_proof(instance);
   if (!start) co_return std::unexpected(std::move(start.error()));
   auto drive = std::make_shared<Drive>(Drive{.view = empty_view(instance, *start),
-                                             .start = *find_start(*start, instance),
                                              .delegates = std::move(delegates),
                                              .wish = wish,
                                              .deadline = executor.now() + time,
                                              .grace = quorum.options().straggler_time,
                                              .answered = 0,
+                                             .brought_along = std::nullopt,
                                              .missing = "no quorum of validators answered"});
   absorb_locks(drive->view, locks);
   ZEF_CHECK(!drive->delegates.empty());
@@ -140,11 +140,18 @@ Task<Duration> InstanceDriver::Impl::step(std::shared_ptr<Drive> drive) {
   if (co_await try_commit(drive)) co_return Duration::zero();
   const Round round = drive->view.round(network);
   Duration pause = pause_max;
-  // Some went on without the others: a Timeout certificate of the round before brings those along.
-  if (const Round behind = reached_by(drive->view, quorum_weight()); behind < round) {
+  // Some went on without the others: a Timeout certificate of the round before brings those along. Not twice in a row:
+  // who says that it is still there may lie, or have lost it.
+  const Round behind = reached_by(drive->view, quorum_weight());
+  if (behind < round && drive->brought_along != behind) {
     pause = co_await end_round(drive, behind);
-    if (pause == Duration::zero() || drive->view.decided) co_return Duration::zero();
+    if (drive->view.decided) co_return Duration::zero();
+    if (pause == Duration::zero()) {
+      drive->brought_along = behind;
+      co_return pause;
+    }
   }
+  drive->brought_along.reset();
   if (only_waits(*drive, round)) co_return poll;
   const Delegate* proposer = proposer_of(*drive, round);
   const auto decision = choose(*drive, round);

@@ -218,7 +218,11 @@ Turn::Answer Turn::on(const AskTimeout& message) {
     return Refusal(InvalidOwner{});
   valid_ = true;
   show(message.lock);
-  if (message.round != change_.round) return refused("the instance is in another round");
+  if (message.round > change_.round) return refused("the instance is in another round");
+  // A round that is over here is over: the vote binds nothing, and whoever got no Timeout certificate of it, because
+  // its maker died or likes it so, can get one as long as a quorum answers. Else no round might have a quorum ever
+  // again.
+  if (message.round < change_.round) return VoteToSign{Value{Timeout{current_epoch, change_.instance, message.round}}};
   const Duration passed = instance_.entered ? now_ - *instance_.entered : Duration::zero();
   const Duration patience = patience_in(change_.round);
   if (passed < patience && !mutant("timeout_without_its_time")) {

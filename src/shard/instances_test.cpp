@@ -397,17 +397,26 @@ TEST_F(ShardInstance, timers_restart_after_a_crash) {
   EXPECT_TRUE(votes_for(tell(swap.ask_timeout(r1, 0)), swap.timeout(r1)));
 }
 
-TEST_F(ShardInstance, ends_no_round_but_its_own_and_at_nobodys_wish_but_a_delegates) {
+TEST_F(ShardInstance, ends_no_round_that_it_has_not_reached_and_only_at_a_delegates_wish) {
   start();
   enter(r1);
   ASSERT_TRUE(std::holds_alternative<InstanceState>(tell(swap.show_locks({0, 1})).answer));
   validator.pass(seconds(100));
-  expect_refused(swap.ask_timeout(r0, 0), "in another round");
   expect_refused(swap.ask_timeout(r2, 0), "in another round");
   expect_refused(swap.ask_timeout(Round(UINT32_MAX), 0), "in another round");
   AskTimeout ask = swap.ask_timeout(r1, 0);
   ask.lock = swap.lock(1);  // valid, but of the other delegate
   EXPECT_TRUE(refused(tell(ask), InvalidOwner{}));
+}
+
+TEST_F(ShardInstance, ends_rounds_that_are_over_here_for_those_that_are_still_in_them) {
+  start();
+  enter(r3);
+  for (const Round round : {r0, r1, r2}) {
+    const Outcome vote = tell(swap.ask_timeout(round, 0));
+    EXPECT_TRUE(votes_for(vote, swap.timeout(round)));
+  }
+  EXPECT_EQ(state().round, r3);
 }
 
 TEST_F(ShardInstance, a_timeout_certificate_enters_the_round_after_it) {
