@@ -52,7 +52,8 @@ void DemoBook::enter(const Request& executed) {
   balances_[executed.account] -= static_cast<Balance>(spent->value()) + static_cast<Balance>(fee.value());
   share_ += static_cast<Balance>(fee.value() / network_->committee.size());
   for (const Effect& effect : effects_of(executed, hash_of(network_->id, executed)))
-    balances_[target_of(effect)] += static_cast<Balance>(amount_of(effect).value());
+    if (!std::holds_alternative<Start>(effect))  // an instance is no account
+      balances_[target_of(effect)] += static_cast<Balance>(amount_of(effect).value());
 }
 
 Balance DemoBook::balance(const Uid& account) const {

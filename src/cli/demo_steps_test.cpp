@@ -44,6 +44,18 @@ TEST(DemoBook, enters_new_accounts_with_their_funding) {
   EXPECT_EQ(book.accounts().size(), 4U);
 }
 
+TEST(DemoBook, an_instance_costs_a_fee_and_is_no_account) {
+  const Genesis genesis = small_genesis();
+  const Network network(genesis);
+  DemoBook book(genesis, network);
+  StartInstance start{Uid({0, 0}), AtomicSwap{}, {}};
+  for (const std::uint64_t i : {0, 1}) start.accounts.push_back({Uid::genesis(i), SequenceNumber(1 - i)});
+  const Request request{current_epoch, Uid::genesis(0), SequenceNumber(0), {}, start};
+  book.enter(request);
+  EXPECT_EQ(book.accounts().size(), 3U);
+  EXPECT_TRUE(book.balance(Uid::genesis(0)) == 10'000 - static_cast<Balance>(fee_of(network, request).value()));
+}
+
 TEST(DemoFigures, hold_only_if_every_check_was_reached) {
   DemoFigures figures;
   EXPECT_FALSE(figures.all_held());

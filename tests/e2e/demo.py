@@ -9,7 +9,8 @@ import unittest
 from support import Server, alive, remove, run, temporary_folder, wait_until, zef
 
 checks = ["ok", "supply_ok", "heads_equal", "balances_equal", "nothing_lost", "quiet", "payment_ok", "batch_ok",
-          "child_ok", "rotation_ok", "double_spend_refused", "validator_down_ok", "killed_worker_ok"]
+          "child_ok", "rotation_ok", "double_spend_refused", "swap_ok", "settlement_ok", "way_out_ok",
+          "validator_down_ok", "killed_worker_ok"]
 
 
 def children_of(pid):
@@ -33,6 +34,7 @@ class Demo(unittest.TestCase):
         self.assertEqual(figures["payments"], payments)
         self.assertGreater(figures["operations"], payments)  # there are others, too
         self.assertEqual((figures["validators"], figures["workers"], figures["killed"]), (4, 2, 1))
+        self.assertEqual((figures["swaps"], figures["settlements"]), (1, 1))
         self.assertGreater(figures["accounts"], 50)
         self.assertGreater(figures["seconds"], figures["payments_seconds"])
         self.assertGreater(figures["payments_seconds"], 0)
