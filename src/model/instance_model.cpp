@@ -38,14 +38,8 @@ std::vector<Rule> all_rules() {
   return rules;
 }
 
-void Validator::enter(int next) {
-  round = next;
-  visited = static_cast<std::uint8_t>(visited | (1U << next));
-}
-
 std::uint32_t Validator::packed() const {
-  std::uint32_t bits = visited;
-  bits = bits << vote_bits | commits;
+  std::uint32_t bits = commits;
   bits = bits << vote_bits | precommits;
   bits = bits << lock_bits |
          (lock ? 1U + 2U * static_cast<unsigned>(lock->round) + static_cast<unsigned>(lock->decision) : 0U);
@@ -63,8 +57,7 @@ Validator Validator::unpacked(std::uint32_t bits) {
   if (const std::uint32_t lock = take(lock_bits))
     validator.lock = LockOn{static_cast<int>((lock - 1) / 2), static_cast<int>((lock - 1) % 2)};
   validator.precommits = static_cast<std::uint8_t>(take(vote_bits));
-  validator.commits = static_cast<std::uint8_t>(take(vote_bits));
-  validator.visited = static_cast<std::uint8_t>(bits);
+  validator.commits = static_cast<std::uint8_t>(bits);
   return validator;
 }
 
@@ -80,9 +73,9 @@ bool Model::commit_exists(const State& state, int decision) const {
   }
   return false;
 }
+// A Timeout vote binds nothing and is given for every round up to the validator's own.
 bool Model::timeout_exists(const State& state, int round) const {
-  return std::ranges::count_if(state, [&](const Validator& v) { return (v.visited >> round) & 1; }) >=
-         honest_votes_needed();
+  return std::ranges::count_if(state, [&](const Validator& v) { return v.round >= round; }) >= honest_votes_needed();
 }
 
 bool Model::propose(Validator& validator, int decision, std::optional<LockOn> carried) const {
@@ -104,7 +97,7 @@ void Model::show_precommit(Validator& validator, LockOn on) const {
   };
   if (on.round >= validator.round) {  // (c)
     if (validator.lock && validator.lock->round == on.round && validator.lock->decision != on.decision) return;
-    validator.enter(on.round);
+    validator.round = on.round;
     validator.lock = on;
     commit();
     return;
@@ -119,7 +112,7 @@ void Model::show_precommit(Validator& validator, LockOn on) const {
 }
 
 void Model::show_timeout(Validator& validator, int round) const {
-  if (round >= validator.round && round + 1 < rounds_) validator.enter(round + 1);
+  if (round >= validator.round && round + 1 < rounds_) validator.round = round + 1;
 }
 
 void Model::for_each_step(const State& state, const std::function<void(const State&, const std::string&)>& found,

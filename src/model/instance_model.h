@@ -48,10 +48,8 @@ struct Validator {
   std::optional<LockOn> lock;
   std::uint8_t precommits = 0;  // bit 2 r + d: voted PreCommit for decision d in round r
   std::uint8_t commits = 0;     // likewise
-  std::uint8_t visited = 1;     // bit r: was in round r, and may have voted Timeout there: that vote binds nothing
 
   [[nodiscard]] bool voted(int of_round, int decision) const { return (precommits >> (2 * of_round + decision)) & 1; }
-  void enter(int next);
   [[nodiscard]] std::uint32_t packed() const;
   static Validator unpacked(std::uint32_t bits);
 };
