@@ -204,7 +204,7 @@ void InstanceDriver::Impl::absorb(InstanceView& view, ValidatorIndex index, cons
   const Request* start = find_start(view.start, view.instance);
   if (state.start != *start) return;  // it speaks of something else: nothing in it counts
   view.positions[index] = {state.round, state.voted};
-  absorb_locks(view, state.locks);
+  if (state.locks.size() <= view.locks.size()) absorb_locks(view, state.locks);  // else it lies, to make us work
   if (state.lock) {
     const auto* value = std::get_if<PreCommit>(&state.lock->value.kind);
     const bool newer = value && value->proposal.instance == view.instance &&

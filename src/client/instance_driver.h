@@ -75,8 +75,9 @@ class InstanceDriver {
   [[nodiscard]] Task<Outcome<void>> show_locks(Uid instance, std::vector<Certificate> locks);
 
   // Leads the instance to its decision for these accounts (one at least, all locked: `locks` are their certificates,
-  // which the network may not have seen yet). The view it returns is decided, and a quorum knows the decision; or
-  // `unavailable` when `time` is over, with a sentence that says what is missing. May be repeated at any time.
+  // which the network may not have seen yet). The view it returns is decided, and everybody who answers in time knows
+  // the decision; or `unavailable` when `time` is over, with a sentence that says what is missing. May be repeated at
+  // any time.
   [[nodiscard]] Task<Outcome<InstanceView>> drive(Uid instance, std::vector<Delegate> delegates,
                                                   std::vector<Certificate> locks, Wish wish, Duration time);
 

@@ -283,6 +283,17 @@ TEST_F(Instances, decide_beside_a_validator_that_signs_badly) {
   expect_decided(drive(0, Wish::confirm), confirmed);
 }
 
+TEST_F(Instances, decide_beside_a_validator_that_invents_rounds) {
+  start_locked(2);
+  static_cast<void>(votes_for(proposal(0, Round(0), confirmed), {1, 3}));
+  static_cast<void>(votes_for(proposal(0, Round(0), aborted), {0, 2}));
+  net[0].set_fault(Fault::inventing);
+  const auto view = drive(0, Wish::abort);
+  ASSERT_TRUE(view) << view.error().message;
+  expect_one_decision();
+  EXPECT_LT(std::get<Commit>(view->decided->value.kind).proposal.round, Round(5));
+}
+
 TEST_F(Instances, decide_beside_a_validator_that_is_busy_and_one_that_comes_late) {
   start_locked(2);
   net[1].set_fault(Fault::busy);

@@ -246,8 +246,10 @@ Task<Duration> InstanceDriver::Impl::end_round(std::shared_ptr<Drive> drive, Rou
 
 // L6. A quorum has it when this returns, unless time is over.
 Task<void> InstanceDriver::Impl::spread_decision(std::shared_ptr<Drive> drive) {
+  const MonotonicTime deadline = std::min(std::max(drive->deadline, executor.now() + leader_grace),
+                                          executor.now() + quorum.options().operation_time_max);
   auto asking = ask_all(SubmitInstanceCertificate{drive->view.instance, *drive->view.decided, std::nullopt},
-                        drive->view.start, std::nullopt, executor.now() + quorum.options().operation_time_max);
+                        drive->view.start, std::nullopt, deadline);
   co_await gather(asking, Duration::zero());  // the others go on
   absorb(drive->view, *asking);               // locks, for the executions
 }

@@ -433,6 +433,11 @@ Task<Outcome<std::size_t>> Wallet::finish_pending() {
   if (!impl_->quorum) co_return failed(FailureKind::unavailable, "the wallet is not connected to a network");
   auto accounts = impl_->file->unfinished_accounts();
   if (!accounts) co_return std::unexpected(storage(accounts.error()));
+  // What is locked waits for its instance.
+  std::erase_if(*accounts, [&](const Uid& uid) {
+    const auto driver = impl_->driver_of(uid);
+    return driver && (*driver)->locked_into() && (*driver)->lock();
+  });
   const std::size_t count = accounts->size();
   if (count == 0) co_return count;
   const auto finishing = std::make_shared<Finishing>(impl_->executor);

@@ -199,14 +199,14 @@ class Wallet {
   // accounts are worth it is the caller's to decide, by inspect(). Repeating it is harmless.
   [[nodiscard]] Task<Outcome<Accepted>> accept(Uid instance, Uid account);
   // Confirms (as soon as all have locked) or aborts the instance for all accounts that this wallet locked into it, and
-  // does what the decision says. Whatever the others do, `time` and a quorum suffice; when time is over the report says
-  // what is missing. Repeating it is harmless, and goes on after a crash. A wish to abort may find it confirmed
-  // already.
+  // does what the decision says. Whatever the others do, `time` and a quorum suffice; when time is over (it is looked
+  // at between operations) the report says what is missing. Repeating it is harmless, and goes on after a crash. A wish
+  // to abort may find it confirmed already.
   [[nodiscard]] Task<Outcome<DriveReport>> drive(Uid instance, Wish wish, Duration time);
   // Those of this wallet's file, newest first; no network.
   [[nodiscard]] Result<std::vector<InstanceEntry>> instances();
 
-  // Everything pending on any account (of one locked into an instance: only that it is locked); how many there were.
+  // Everything pending on any account, but for those that are locked into an instance (drive()); how many there were.
   // The first failure is reported, the others are tried.
   [[nodiscard]] Task<Outcome<std::size_t>> finish_pending();
 

@@ -236,6 +236,11 @@ Answer TestValidator::on(const QueryInstance& query) {
   auto state = instance(query.instance);
   if (!state) return Refused{NotFound{}};
   if (fault_ == Fault::secretive) return InstanceState{state->start, Round(0), {}, {}, {}, {}};
+  if (fault_ == Fault::inventing) {
+    state->round = Round(1000);
+    state->voted = Decision(Confirmed{});
+    state->locks.assign(100, state->locks.empty() ? Certificate{} : state->locks.front());
+  }
   return std::move(*state);
 }
 

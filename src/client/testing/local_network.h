@@ -30,7 +30,7 @@ enum class Fault {
   old_states,       // signs the state of the beginning, with the nonce asked for
   poor,             // refuses every order for lack of funds
   busy,             // Overloaded, for ever
-  inventing,        // boasts: credits that nobody sent, a chain that goes on for ever
+  inventing,        // boasts: credits that nobody sent, a chain that goes on for ever, rounds that nobody reached
   forgetful,        // lists no credits and no history
   obliging,         // votes for whatever is proposed to an instance, twice if asked
   secretive,        // shows nothing of an instance but its start
