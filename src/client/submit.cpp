@@ -69,8 +69,8 @@ Task<bool> QuorumDriver::Impl::help_to_vote(std::shared_ptr<Submission> submissi
   if (!may_lag) co_return false;
   const Brought brought =
       co_await bring_account(validator, request.account, request.sequence_number, submission->deadline);
-  // `already`: somebody else brought it up to date between refusal and look-up. Of InvalidOwner that is one possibility,
-  // the other is that the key is wrong: once is enough to tell.
+  // `already`: somebody else brought it up to date between refusal and look-up. Of InvalidOwner that is one
+  // possibility, the other is that the key is wrong: once is enough to tell.
   co_return brought == Brought::done || brought == Brought::unreached ||
       (brought == Brought::already && (first_time || !std::holds_alternative<InvalidOwner>(refusal)));
 }

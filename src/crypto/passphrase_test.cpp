@@ -93,7 +93,7 @@ class Prompt : public ::testing::Test {
     ASSERT_GE(child_, 0);
     if (child_ == 0) {
       ::setsid();
-      ::signal(SIGINT, SIG_DFL);  // a shell starts background jobs with it ignored, and so would this child
+      ::signal(SIGINT, SIG_DFL);             // a shell starts background jobs with it ignored, and so would this child
       const int own = ::open(name, O_RDWR);  // becomes the terminal that sends Ctrl-C
       const auto passphrase = passphrase_from_prompt("Passphrase: ", confirm);
       const std::string answer =
