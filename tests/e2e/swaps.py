@@ -319,7 +319,7 @@ class Trouble(Cases):
                     other = bob.accept("swap", instance)
                 outcome = self.end_or_kill(alice.accept("swap", instance), dice.uniform(0, patient))
                 kills += outcome is None
-                patient += 0.1
+                patient += 0.2
             self.check_decided(outcome, "confirmed")
             self.addCleanup(kill, other)
             self.check_decided(end_of(other), "confirmed")
