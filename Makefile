@@ -6,8 +6,9 @@ MAKEFLAGS += --no-print-directory
 SECONDS ?= 60
 unexport SECONDS
 ROUNDS ?= 100
+SEEDS ?= 100
 
-.PHONY: help setup build run test crash model bench format lint asan tsan fuzz clean
+.PHONY: help setup build run test crash model sim bench format lint asan tsan fuzz clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -28,6 +29,10 @@ test: setup ## build and run all tests
 crash: setup ## kill processes of a network under load, in ROUNDS=100 rounds
 	@scripts/build release zef_crash_rounds
 	@build/release/tests/networks/zef_crash_rounds --rounds $(ROUNDS)
+
+sim: setup ## simulate SEEDS=100 whole networks, with faults and Byzantine participants
+	@scripts/build release zef_simulate
+	@build/release/zef_sim --seeds $(SEEDS)
 
 bench: build ## micro-benchmarks, and the cost of a transfer (zef bench core)
 	@scripts/bench
