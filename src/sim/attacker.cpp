@@ -213,7 +213,8 @@ Task<void> Attacker::forge(Process& process, const Request& request, const Votes
       while (certificate.votes.size() < world_.validators.size()) certificate.votes.push_back(certificate.votes.back());
       break;
     case 2: {  // signatures for another value, or none at all
-      for (std::uint16_t i = 0; i < world_.validators.size(); ++i) {
+      for (std::size_t validator = 0; validator < world_.validators.size(); ++validator) {
+        const auto i = static_cast<std::uint16_t>(validator);
         if (std::ranges::any_of(certificate.votes, [i](const auto& vote) { return vote.first.value() == i; })) continue;
         BatchSignature signature = certificate.votes.front().second;
         if (rng.chance(500'000)) rng.fill(signature.signature.bytes);

@@ -130,7 +130,7 @@ bool Judge::all_equal(const std::vector<Uid>& accounts) const {
 
 Task<void> Judge::bring_up(const std::vector<Uid>& accounts, std::size_t& at, std::size_t& left) {
   while (at < accounts.size()) {
-    const Uid account = accounts[at++];
+    const Uid& account = accounts[at++];
     std::optional<std::uint64_t> next;
     bool differ = false;
     for (std::size_t v = 0; v < chronicles_.size(); ++v) {

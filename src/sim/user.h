@@ -28,7 +28,11 @@ struct Workload {
   std::vector<protocol::Proof> mail;
   std::size_t accounts_max = 0;  // in the book; beyond, nobody opens one
   // Bound to an operation until it is done or given back.
-  bool take() { return operations_left > 0 && operations_left-- > 0; }
+  bool take() {
+    if (operations_left == 0) return false;
+    --operations_left;
+    return true;
+  }
   void give_back() { ++operations_left; }
 };
 
