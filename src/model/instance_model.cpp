@@ -9,15 +9,44 @@ namespace zef::model {
 namespace {
 
 constexpr std::pair<Rule, std::string_view> names[] = {
-    {Rule::as_written, "as_written"},         {Rule::looser, "looser"},
-    {Rule::ignore_lock, "ignore_lock"},       {Rule::lower_lock, "lower_lock"},
-    {Rule::uncarried_lock, "uncarried_lock"}, {Rule::quorum_minus_one, "quorum_minus_one"},
+    {Rule::as_written, "as_written"},
+    {Rule::looser, "looser"},
+    {Rule::ignore_lock, "ignore_lock"},
+    {Rule::lower_lock, "lower_lock"},
+    {Rule::uncarried_lock, "uncarried_lock"},
+    {Rule::quorum_minus_one, "quorum_minus_one"},
+    {Rule::timeout_now_only, "timeout_now_only"},
 };
 
 constexpr unsigned lock_bits = 4, round_bits = 3, vote_bits = 2 * rounds_max;
 
 std::string says(LockOn on) {
   return std::string(on.decision == confirm ? "Confirm" : "Abort") + " of round " + std::to_string(on.round);
+}
+
+std::string name_of_validator(std::size_t place) { return {static_cast<char>('A' + place)}; }
+
+std::optional<LockOn> highest_lock(const State& state) {
+  std::optional<LockOn> highest;
+  for (const Validator& validator : state)
+    if (validator.lock && (!highest || validator.lock->round > highest->round)) highest = validator.lock;
+  return highest;
+}
+
+// What a step did to a validator.
+std::string says_change(const Validator& before, const Validator& after) {
+  std::string text;
+  const auto add = [&text](const std::string& what) { text += (text.empty() ? ": " : ", ") + what; };
+  if (after.round != before.round) add("enters round " + std::to_string(after.round));
+  if (after.lock && after.lock != before.lock) add("locks on " + says(*after.lock));
+  for (int round = 0; round < rounds_max; ++round) {
+    for (const int decision : {confirm, abort}) {
+      const unsigned bit = 1U << (2 * round + decision);
+      if (after.precommits & ~before.precommits & bit) add("votes PreCommit for " + says({round, decision}));
+      if (after.commits & ~before.commits & bit) add("votes Commit for " + says({round, decision}));
+    }
+  }
+  return text;
 }
 
 }  // namespace
@@ -39,6 +68,7 @@ std::vector<Rule> all_rules() {
 }
 
 std::uint32_t Validator::packed() const {
+  ZEF_CHECK(round < (1 << round_bits) && (commits >> vote_bits) == 0 && (precommits >> vote_bits) == 0);
   std::uint32_t bits = commits;
   bits = bits << vote_bits | precommits;
   bits = bits << lock_bits |
@@ -56,8 +86,8 @@ Validator Validator::unpacked(std::uint32_t bits) {
   validator.round = static_cast<int>(take(round_bits));
   if (const std::uint32_t lock = take(lock_bits))
     validator.lock = LockOn{static_cast<int>((lock - 1) / 2), static_cast<int>((lock - 1) % 2)};
-  validator.precommits = static_cast<std::uint8_t>(take(vote_bits));
-  validator.commits = static_cast<std::uint8_t>(bits);
+  validator.precommits = static_cast<std::uint16_t>(take(vote_bits));
+  validator.commits = static_cast<std::uint16_t>(bits);
   return validator;
 }
 
@@ -67,8 +97,7 @@ bool Model::precommit_exists(const State& state, LockOn on) const {
 }
 bool Model::commit_exists(const State& state, int decision) const {
   for (int round = 0; round < rounds_; ++round) {
-    const auto votes =
-        std::ranges::count_if(state, [&](const Validator& v) { return (v.commits >> (2 * round + decision)) & 1; });
+    const auto votes = std::ranges::count_if(state, [&](const Validator& v) { return v.committed(round, decision); });
     if (votes >= honest_votes_needed()) return true;
   }
   return false;
@@ -87,13 +116,13 @@ bool Model::propose(Validator& validator, int decision, std::optional<LockOn> ca
   }
   if (validator.voted(round, decision)) return true;
   if (validator.lock && validator.lock->decision != decision && rule_ != Rule::ignore_lock) return false;  // (b)
-  validator.precommits = static_cast<std::uint8_t>(validator.precommits | 1U << (2 * round + decision));
+  validator.precommits = static_cast<std::uint16_t>(validator.precommits | 1U << (2 * round + decision));
   return true;
 }
 
 void Model::show_precommit(Validator& validator, LockOn on) const {
   const auto commit = [&] {
-    validator.commits = static_cast<std::uint8_t>(validator.commits | 1U << (2 * on.round + on.decision));
+    validator.commits = static_cast<std::uint16_t>(validator.commits | 1U << (2 * on.round + on.decision));
   };
   if (on.round >= validator.round) {  // (c)
     if (validator.lock && validator.lock->round == on.round && validator.lock->decision != on.decision) return;
@@ -112,20 +141,21 @@ void Model::show_precommit(Validator& validator, LockOn on) const {
 }
 
 void Model::show_timeout(Validator& validator, int round) const {
-  if (round >= validator.round && round + 1 < rounds_) validator.round = round + 1;
+  if (round >= validator.round) validator.round = round + 1;
 }
 
 void Model::for_each_step(const State& state, const std::function<void(const State&, const std::string&)>& found,
                           bool describe) const {
   const auto step = [&](int who, const auto& act, const auto& tell) {
     State next = state;
-    act(next[static_cast<std::size_t>(who)]);
-    if (next[static_cast<std::size_t>(who)].packed() != state[static_cast<std::size_t>(who)].packed())
-      found(next, describe ? tell() : std::string());
+    const Validator& before = state[static_cast<std::size_t>(who)];
+    Validator& after = next[static_cast<std::size_t>(who)];
+    act(after);
+    if (after.packed() != before.packed()) found(next, describe ? tell() + says_change(before, after) : std::string());
   };
   for (int who = 0; who < honest_validators; ++who) {
     const Validator& validator = state[static_cast<std::size_t>(who)];
-    const std::string name = describe ? "a validator in round " + std::to_string(validator.round) : "";
+    const std::string name = describe ? name_of_validator(static_cast<std::size_t>(who)) : "";
     for (const int decision : {confirm, abort}) {
       const LockOn now{validator.round, decision};
       step(
@@ -153,58 +183,78 @@ void Model::for_each_step(const State& state, const std::function<void(const Sta
   }
 }
 
-// Between what the leader heard and its proposal, the Byzantine validator may show any certificate to anybody.
-bool Model::accepted_whatever_comes_first(const State& heard, int wish, std::optional<LockOn> carried) const {
+// Between what the leader heard and its proposal, the Byzantine validator may show any certificate to anybody. The one
+// that makes somebody refuse.
+std::optional<LockOn> Model::spoiler(const State& heard, int wish, std::optional<LockOn> carried) const {
   for (const Validator& validator : heard) {
     for (int round = 0; round < validator.round; ++round) {
       for (const int decision : {confirm, abort}) {
-        if (!precommit_exists(heard, {round, decision})) continue;
+        const LockOn on{round, decision};
+        if (!precommit_exists(heard, on)) continue;
         Validator shown = validator;
-        show_precommit(shown, {round, decision});
-        if (!propose(shown, wish, carried)) return false;
+        show_precommit(shown, on);
+        if (!propose(shown, wish, carried)) return on;
       }
     }
   }
-  return true;
+  return std::nullopt;
 }
 
-std::optional<std::string> Model::leader_problem(State state) const {
-  int highest = 0;
-  for (const Validator& validator : state) highest = std::max(highest, validator.round);
-  if (highest + 1 >= rounds_) return std::nullopt;
-  // It brings everybody to the highest round, by the certificate that brought somebody there, and then out of it.
-  std::optional<LockOn> entered_by;
-  for (const Validator& validator : state)
-    if (validator.lock && validator.lock->round == highest) entered_by = validator.lock;
-  for (Validator& validator : state) {
-    if (validator.round == highest) continue;
-    if (entered_by)
-      show_precommit(validator, *entered_by);
-    else if (timeout_exists(state, highest - 1))
-      show_timeout(validator, highest - 1);
-    if (validator.round != highest) return "a round that somebody is in cannot be reached by the others";
+// By honest votes alone, as the Byzantine validator may be silent, and by no certificate that the leader could not get:
+// those of Timeout votes that it asks for, and perhaps the highest lock that an answer showed.
+bool Model::bring_all_to(State& state, int goal, bool by_lock) const {
+  const auto quorum = honest_votes_needed() + 1;
+  if (by_lock) {
+    if (const auto lock = highest_lock(state))
+      for (Validator& validator : state) show_precommit(validator, *lock);
   }
-  for (Validator& validator : state) show_timeout(validator, highest);
+  for (;;) {
+    const int lowest = std::ranges::min(state, {}, &Validator::round).round;
+    if (lowest == goal) return true;
+    const auto votes = std::ranges::count_if(state, [&](const Validator& v) {
+      return v.round == lowest || (v.round > lowest && rule_ != Rule::timeout_now_only);
+    });
+    if (votes < quorum) return false;
+    for (Validator& validator : state) show_timeout(validator, lowest);
+  }
+}
 
-  // It may see the locks of honest validators, and any other certificate that the Byzantine one shows it.
-  std::optional<LockOn> highest_lock;
-  for (const Validator& validator : state)
-    if (validator.lock && (!highest_lock || validator.lock->round > highest_lock->round)) highest_lock = validator.lock;
-  std::vector<std::optional<LockOn>> seen = {highest_lock};
-  for (int round = highest_lock ? highest_lock->round : 0; round <= highest; ++round)
+std::optional<std::string> Model::leader_problem(const State& state) const {
+  const int round = std::ranges::max(state, {}, &Validator::round).round + 1;
+  for (const bool by_lock : {false, true}) {
+    State heard = state;
+    if (!bring_all_to(heard, round, by_lock))
+      return "no Timeout certificate brings all to round " + std::to_string(round) + ": " + describe(heard);
+    if (auto problem = proposal_problem(heard)) return problem;
+  }
+  return std::nullopt;
+}
+
+// Everybody is in the leader's round, where nobody else can propose (L3).
+std::optional<std::string> Model::proposal_problem(const State& heard) const {
+  const int round = heard.front().round;
+  // It sees the locks of honest validators, and any other certificate that the Byzantine one shows it.
+  const auto highest = highest_lock(heard);
+  std::vector<std::optional<LockOn>> seen = {highest};
+  for (int other = highest ? highest->round : 0; other < round; ++other)
     for (const int decision : {confirm, abort})
-      if (const LockOn on{round, decision}; precommit_exists(state, on) && on != highest_lock) seen.emplace_back(on);
+      if (const LockOn on{other, decision}; precommit_exists(heard, on) && on != highest) seen.emplace_back(on);
   for (const auto& carried : seen) {
     for (const int wish : {confirm, abort}) {
       if (carried && carried->decision != wish) continue;
-      State after = state;
-      bool accepted = accepted_whatever_comes_first(state, wish, carried);
-      for (Validator& validator : after) accepted &= propose(validator, wish, carried);
-      if (!accepted)
-        return "a proposal of " + says({highest + 1, wish}) +
-               (carried ? ", carrying " + says(*carried) + "," : std::string()) + " is refused: " + describe(after);
-      for (Validator& validator : after) show_precommit(validator, {highest + 1, wish});
-      if (!commit_exists(after, wish)) return "the PreCommit certificate of an accepted proposal leads to no decision";
+      State after = heard;
+      const auto refused = [&](const std::string& when) {
+        return "a proposal of " + says({round, wish}) +
+               (carried ? ", carrying the PreCommit certificate for " + says(*carried) + "," : std::string()) +
+               " is refused" + when + ": " + describe(heard);
+      };
+      for (Validator& validator : after)
+        if (!propose(validator, wish, carried)) return refused("");
+      if (const auto shown = spoiler(heard, wish, carried))
+        return refused(" by who is shown the PreCommit certificate for " + says(*shown) + " just before");
+      for (Validator& validator : after) show_precommit(validator, {round, wish});
+      if (std::ranges::any_of(after, [&](const Validator& v) { return !v.committed(round, wish); }))
+        return "the PreCommit certificate of an accepted proposal leads to no decision";
     }
   }
   return std::nullopt;
@@ -212,9 +262,9 @@ std::optional<std::string> Model::leader_problem(State state) const {
 
 std::string describe(const State& state) {
   std::string text;
-  for (const Validator& validator : state) {
-    text += text.empty() ? "[" : "; ";
-    text += "round " + std::to_string(validator.round);
+  for (std::size_t place = 0; place < state.size(); ++place) {
+    const Validator& validator = state[place];
+    text += (text.empty() ? "[" : "; ") + name_of_validator(place) + " in round " + std::to_string(validator.round);
     if (validator.lock) text += ", locked on " + says(*validator.lock);
   }
   return text + "]";

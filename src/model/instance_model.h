@@ -28,6 +28,7 @@ enum class Rule {
   lower_lock,        // (a) replaces the lock by one of a lower round
   uncarried_lock,    // (d) a PreCommit certificate of an earlier round becomes the lock without a proposal
   quorum_minus_one,  // two votes make a certificate
+  timeout_now_only,  // L5 without Timeout votes for rounds that are over
 };
 [[nodiscard]] std::optional<Rule> rule_named(std::string_view name);
 [[nodiscard]] std::string_view name_of(Rule rule);
@@ -42,14 +43,16 @@ struct LockOn {
   friend bool operator==(const LockOn&, const LockOn&) = default;
 };
 
-// One honest validator, as L4 keeps it, with the votes that it has ever cast.
+// One honest validator, as L4 keeps it, with the votes that it has ever cast. A leader that is followed from the last
+// round that is searched votes one round beyond; such a validator is never packed.
 struct Validator {
   int round = 0;
   std::optional<LockOn> lock;
-  std::uint8_t precommits = 0;  // bit 2 r + d: voted PreCommit for decision d in round r
-  std::uint8_t commits = 0;     // likewise
+  std::uint16_t precommits = 0;  // bit 2 r + d: voted PreCommit for decision d in round r
+  std::uint16_t commits = 0;     // likewise
 
   [[nodiscard]] bool voted(int of_round, int decision) const { return (precommits >> (2 * of_round + decision)) & 1; }
+  [[nodiscard]] bool committed(int of_round, int decision) const { return (commits >> (2 * of_round + decision)) & 1; }
   [[nodiscard]] std::uint32_t packed() const;
   static Validator unpacked(std::uint32_t bits);
 };
@@ -77,19 +80,22 @@ class Model {
   void for_each_step(const State& state, const std::function<void(const State&, const std::string&)>& found,
                      bool describe) const;
 
-  // Why a leader that follows L5 would be refused, or stuck, when it starts from here; nothing if it decides, or if its
-  // round would be beyond those that are searched.
-  [[nodiscard]] std::optional<std::string> leader_problem(State state) const;
+  // Why a leader that follows L5 would be refused, or stuck, when it starts from here; nothing if it decides. Its round
+  // is the one after the highest that anybody is in, and the Byzantine validator does not help it.
+  [[nodiscard]] std::optional<std::string> leader_problem(const State& state) const;
 
   [[nodiscard]] int rounds() const { return rounds_; }
 
  private:
-  [[nodiscard]] bool accepted_whatever_comes_first(const State& heard, int wish, std::optional<LockOn> carried) const;
+  bool bring_all_to(State& state, int goal, bool by_lock) const;
+  [[nodiscard]] std::optional<std::string> proposal_problem(const State& heard) const;
+  [[nodiscard]] std::optional<LockOn> spoiler(const State& heard, int wish, std::optional<LockOn> carried) const;
   [[nodiscard]] int honest_votes_needed() const { return rule_ == Rule::quorum_minus_one ? 1 : 2; }
   int rounds_;
   Rule rule_;
 };
 
+// The honest validators are called A, B and C, in the order in which they stand in the state.
 [[nodiscard]] std::string describe(const State& state);
 
 struct SearchResult {

@@ -52,6 +52,48 @@ TEST(InstanceModel, a_lock_that_no_proposal_carried_refuses_an_honest_leader) {
   EXPECT_TRUE(result.leader);
 }
 
+// A validator that alone was shown a Timeout certificate, which was then lost, must not leave the others behind for
+// good.
+TEST(InstanceModel, no_timeout_votes_for_rounds_that_are_over_leaves_a_leader_stuck) {
+  const SearchResult result = search(Model(3, Rule::timeout_now_only));
+  EXPECT_FALSE(result.conflict);
+  ASSERT_TRUE(result.leader);
+  EXPECT_NE(result.leader->find("no Timeout certificate brings all to round"), std::string::npos) << *result.leader;
+}
+
+TEST(InstanceModel, a_counterexample_is_a_run_of_named_validators) {
+  const SearchResult result = search(Model(2, Rule::ignore_lock));
+  ASSERT_TRUE(result.conflict);
+  EXPECT_NE(result.conflict->find("A is proposed "), std::string::npos) << *result.conflict;
+  EXPECT_NE(result.conflict->find(": votes PreCommit for "), std::string::npos) << *result.conflict;
+}
+
+TEST(InstanceModel, a_vote_of_a_round_is_the_only_one) {
+  const Model model(3, Rule::as_written);
+  Validator validator;
+  EXPECT_TRUE(model.propose(validator, abort, std::nullopt));
+  EXPECT_FALSE(model.propose(validator, confirm, std::nullopt));
+  EXPECT_TRUE(model.propose(validator, abort, std::nullopt));
+  model.show_timeout(validator, 0);
+  EXPECT_TRUE(model.propose(validator, confirm, std::nullopt));
+}
+
+TEST(InstanceModel, a_lock_yields_to_a_later_one_that_a_proposal_carries) {
+  const Model model(4, Rule::as_written);
+  Validator validator;
+  model.show_precommit(validator, {1, confirm});
+  EXPECT_EQ(validator.round, 1);
+  EXPECT_TRUE(validator.committed(1, confirm));
+  model.show_timeout(validator, 2);
+  EXPECT_EQ(validator.round, 3);
+  EXPECT_FALSE(model.propose(validator, abort, std::nullopt));
+  EXPECT_FALSE(model.propose(validator, abort, LockOn{0, abort}));  // older than its lock
+  model.show_precommit(validator, {2, abort});                      // carried by no proposal
+  EXPECT_EQ(validator.lock, (LockOn{1, confirm}));
+  EXPECT_TRUE(model.propose(validator, abort, LockOn{2, abort}));
+  EXPECT_EQ(validator.lock, (LockOn{2, abort}));
+}
+
 TEST(InstanceModel, every_rule_has_a_name) {
   for (const Rule rule : all_rules()) EXPECT_EQ(rule_named(name_of(rule)), rule);
   EXPECT_FALSE(rule_named("something"));

@@ -63,23 +63,34 @@ class Seen {
   std::vector<std::uint32_t> table_;
 };
 
-// The steps from the beginning to a state, in words.
-std::string steps_to(const Model& model, const Seen& seen, std::uint32_t place) {
+struct Path {
+  std::string steps;
+  State end;  // its validators in the order in which the steps name them
+};
+
+// The steps from the beginning to a state, in words. States are kept up to the order of their validators; here each
+// keeps its name.
+Path path_to(const Model& model, const Seen& seen, std::uint32_t place) {
   std::vector<std::uint32_t> path;
   for (; place != Seen::none; place = seen.parent(place)) path.push_back(place);
   std::ranges::reverse(path);
-  std::string text;
+  Path told;
   for (std::size_t i = 1; i < path.size(); ++i) {
     std::string step;
+    State after;
     model.for_each_step(
-        unpacked(seen.at(path[i - 1])),
-        [&](const State& next, const std::string& told) {
-          if (step.empty() && packed(next) == seen.at(path[i])) step = told;
+        told.end,
+        [&](const State& next, const std::string& words) {
+          if (!step.empty() || packed(next) != seen.at(path[i])) return;
+          step = words;
+          after = next;
         },
         true);
-    text += "  " + std::to_string(i) + ". " + step + "\n";
+    ZEF_CHECK(!step.empty());
+    told.steps += "  " + std::to_string(i) + ". " + step + "\n";
+    told.end = after;
   }
-  return text;
+  return told;
 }
 
 }  // namespace
@@ -96,14 +107,18 @@ SearchResult search(const Model& model) {
     }
     const State state = unpacked(seen.at(place));
     if (model.commit_exists(state, confirm) && model.commit_exists(state, abort)) {
-      result.conflict = "two decisions after these steps:\n" + steps_to(model, seen, place) + "  " + describe(state);
+      const Path path = path_to(model, seen, place);
+      result.conflict = "two decisions after these steps:\n" + path.steps + "  " + describe(path.end);
       break;
     }
     if (!result.leader) {
-      if (const auto problem = model.leader_problem(state))
-        result.leader = *problem + "\nafter these steps:\n" + steps_to(model, seen, place) + "  " + describe(state);
-      else
+      if (model.leader_problem(state)) {
+        const Path path = path_to(model, seen, place);
+        result.leader =
+            *model.leader_problem(path.end) + "\nafter these steps:\n" + path.steps + "  " + describe(path.end);
+      } else {
         ++result.leaders_tried;
+      }
     }
     model.for_each_step(
         state,
