@@ -7,8 +7,9 @@ SECONDS ?= 60
 unexport SECONDS
 ROUNDS ?= 100
 SEEDS ?= 100
+MINUTES ?= 60
 
-.PHONY: help setup build run test crash model sim bench format lint asan tsan fuzz clean
+.PHONY: help setup build run test crash model sim soak mutants bench format lint asan tsan fuzz clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -33,6 +34,15 @@ crash: setup ## kill processes of a network under load, in ROUNDS=100 rounds
 sim: setup ## simulate SEEDS=100 whole networks, with faults and Byzantine participants
 	@scripts/build release zef_simulate
 	@build/release/zef_sim --seeds $(SEEDS)
+
+soak: setup ## the same for MINUTES=60, with new seeds all the time
+	@scripts/build release zef_simulate
+	@build/release/zef_sim --minutes $(MINUTES) --first $$(date +%s)
+
+mutants: setup ## break one rule after the other: the simulation has to notice each
+	@scripts/build mutants zef_simulate
+	@build/mutants/zef_sim --seeds 40 --json
+	@build/mutants/zef_sim --mutants --seeds 60
 
 bench: build ## micro-benchmarks, and the cost of a transfer (zef bench core)
 	@scripts/bench

@@ -49,7 +49,7 @@ Attacker::Attacker(World world, SimRng rng) : world_(world), rng_(rng), site_(wo
 Attacker::~Attacker() = default;
 
 void Attacker::add_account(const client::ChainState& chain, const KeySeed& seed) {
-  purses_.push_back({chain.account, chain.next, chain.head, seed, 0});
+  purses_.push_back({chain.account, chain.next, chain.head, seed});
 }
 
 void Attacker::start() {
@@ -88,7 +88,7 @@ RequestOrder Attacker::sign(const Request& request, const KeySeed& seed) const {
 Request Attacker::make_request(Process& process, const Purse& purse) {
   SimRng& rng = process.rng;
   Request request{current_epoch, purse.account, purse.next, purse.head, Skip{}};
-  const Uid& recipient = world_.book[rng.pick(world_.book.size())];
+  const Uid& recipient = world_.workload.book[rng.pick(world_.workload.book.size())];
   if (rng.chance(850'000)) request.operation = pay(recipient, rng.between(10, 400));
   if (rng.chance(60'000)) request.operation = pay(purse.account, rng.between(10, 400));
   return request;
@@ -105,8 +105,10 @@ Task<void> Attacker::live(Process& process, std::size_t index) {
       co_await go_on(process, purse);
     else if (choice < 80)
       co_await break_rules(process, purse);
-    else
+    else if (choice < 92 || world_.workload.offers.empty())
       co_await disturb(process);
+    else
+      co_await meddle(process, purse);
   }
 }
 
@@ -193,12 +195,11 @@ Task<void> Attacker::spend_twice(Process& process, Purse& purse) {
   for (const auto& [request, votes] : {std::pair(first, for_first), std::pair(second, for_second)}) {
     if (weight_of(votes) < quorum) continue;
     co_await show(process, certificate_of(value_of(request), votes), few);
-    purse.next = SequenceNumber(purse.next.value() + 1);
-    purse.head = hash_of(world_.rules.id, request);
-    purse.stuck = 0;
-    co_return;
+    if (request.sequence_number == purse.next) {
+      purse.next = SequenceNumber(purse.next.value() + 1);
+      purse.head = hash_of(world_.rules.id, request);
+    }
   }
-  ++purse.stuck;
 }
 
 // Certificates that are none, put together from what is there.
@@ -250,6 +251,21 @@ Task<void> Attacker::go_on(Process& process, Purse& purse) {
   purse.head = hash_of(world_.rules.id, request);
 }
 
+// At somebody else's account, as it stands.
+Task<void> Attacker::aim_at(Process& process, Request& request) {
+  const Uid& victim = world_.workload.book[process.rng.pick(world_.workload.book.size())];
+  const std::size_t validator = process.rng.pick(world_.validators.size());
+  const auto bytes =
+      co_await process.validators[validator]->call(codec::encode(Query(QueryAccount{victim, {}})), answer_time_max);
+  const auto answer = bytes ? codec::decode<Answer>(*bytes) : std::unexpected(codec::DecodeError::truncated);
+  const auto* state = answer ? std::get_if<SignedAccountState>(&*answer) : nullptr;
+  if (!state) co_return;
+  request.account = victim;
+  request.sequence_number = state->state.next;
+  request.previous = state->state.head;
+  victim_owner_ = state->state.owner;
+}
+
 // Requests that nobody may vote for. If somebody does, it is driven to the end.
 Task<void> Attacker::break_rules(Process& process, Purse& purse) {
   SimRng& rng = process.rng;
@@ -258,12 +274,12 @@ Task<void> Attacker::break_rules(Process& process, Purse& purse) {
   switch (rng.pick(8)) {
     case 0: rng.fill(request.previous.bytes); break;
     case 1: request.sequence_number = SequenceNumber(request.sequence_number.value() + rng.between(1, 3)); break;
-    case 2: request.operation = pay(world_.book[rng.pick(world_.book.size())], 1ULL << 40); break;
-    case 3: request.operation = pay(world_.book[rng.pick(world_.book.size())], 0); break;
+    case 2: request.operation = pay(world_.workload.book[rng.pick(world_.workload.book.size())], 1ULL << 40); break;
+    case 3: request.operation = pay(world_.workload.book[rng.pick(world_.workload.book.size())], 0); break;
     case 4: rng.fill(seed); break;  // somebody else's signature
-    case 5: request.account = world_.book[rng.pick(world_.book.size())]; break;
+    case 5: co_await aim_at(process, request); break;
     case 6:
-      request.operation = OpenAccount{world_.book[rng.pick(world_.book.size())],
+      request.operation = OpenAccount{world_.workload.book[rng.pick(world_.workload.book.size())],
                                       crypto::SigningKey::from_seed(purse.seed).public_key(), Amount(0)};
       break;
     default:
@@ -273,11 +289,126 @@ Task<void> Attacker::break_rules(Process& process, Purse& purse) {
   }
   world_.journal.count("requests against the rules");
   Votes votes;
-  co_await gather(process, sign(request, seed), everybody(), votes);
+  RequestOrder order = sign(request, seed);
+  // The owner's key, but not his signature.
+  if (request.account != purse.account && victim_owner_ && rng.chance(500'000)) order.owner = *victim_owner_;
+  co_await gather(process, std::move(order), everybody(), votes);
   if (weight_of(votes) >= world_.rules.committee.quorum())
     co_await show(process, certificate_of(value_of(request), votes), everybody());
   else
     co_await forge(process, request, votes);
+}
+
+std::vector<std::size_t> Attacker::some(Process& process) const {
+  std::vector<std::size_t> chosen;
+  for (const std::size_t validator : everybody())
+    if (process.rng.chance(500'000)) chosen.push_back(validator);
+  return chosen;
+}
+
+template <class T>
+BatchSignature Attacker::sign_with(const T& value, const KeySeed& seed) const {
+  const Hash leaf = signing_leaf(world_.rules.id, value);
+  return crypto::sign_batch(crypto::SigningKey::from_seed(seed), std::span(&leaf, 1),
+                            batch_root_prefix(world_.rules.id))
+      .front();
+}
+
+Task<std::vector<Attacker::Ballot>> Attacker::poll(Process& process, Query query, std::vector<std::size_t> whom) {
+  const Bytes bytes = codec::encode(query);
+  std::vector<Ballot> ballots;
+  for (const std::size_t validator : whom) {
+    const auto reply = co_await process.validators[validator]->call(bytes, answer_time_max);
+    auto answer = reply ? codec::decode<Answer>(*reply) : std::unexpected(codec::DecodeError::truncated);
+    auto* voted = answer ? std::get_if<Voted>(&*answer) : nullptr;
+    if (!voted || voted->vote.validator.value() != validator || !verify_vote(world_.rules, process.caches, voted->vote))
+      continue;
+    auto ballot = std::ranges::find(ballots, voted->vote.value, &Ballot::value);
+    if (ballot == ballots.end()) ballot = ballots.insert(ballots.end(), Ballot{voted->vote.value, {}});
+    ballot->votes.emplace_back(voted->vote.validator, std::move(voted->vote.signature));
+  }
+  co_return ballots;
+}
+
+// Joins an instance to break it: locks and runs, proposes both decisions to different halves, hides certificates and
+// shows them late, to few.
+Task<void> Attacker::meddle(Process& process, Purse& purse) {
+  SimRng& rng = process.rng;
+  const auto& offers = world_.workload.offers;
+  const Workload::Offer offer = offers[offers.size() - 1 - rng.pick(std::min<std::size_t>(offers.size(), 8))];
+  const auto named = std::ranges::find(offer.terms.accounts, purse.account, &Participant::account);
+  if (named == offer.terms.accounts.end() || named->sequence_number != purse.next) co_return;
+  // Its start, from whoever has it.
+  std::optional<Proof> start;
+  for (const std::size_t validator : everybody()) {
+    const Query query = QueryExecuted{*offer.instance.parent(), SequenceNumber(offer.instance.parts().back()), 1};
+    const auto reply = co_await process.validators[validator]->call(codec::encode(query), answer_time_max);
+    auto answer = reply ? codec::decode<Answer>(*reply) : std::unexpected(codec::DecodeError::truncated);
+    if (auto* page = answer ? std::get_if<ExecutedPage>(&*answer) : nullptr; page && !page->proofs.empty())
+      start = std::move(page->proofs.front());
+  }
+  if (!start) co_return;
+  KeySeed delegate;
+  rng.fill(delegate);
+  const PublicKey delegate_key = crypto::SigningKey::from_seed(delegate).public_key();
+  RequestOrder order =
+      sign({current_epoch, purse.account, purse.next, purse.head, LockInto{offer.instance, delegate_key}}, purse.seed);
+  order.proof = start;
+  const Value lock_value{Lock{order.request}};
+  Votes votes;
+  co_await gather(process, std::move(order), everybody(), votes);
+  if (weight_of(votes) < world_.rules.committee.quorum()) co_return;
+  const Certificate lock = certificate_of(lock_value, votes);
+  world_.journal.count("attackers that locked");
+  (void)co_await show(process, lock, some(process));  // a Lock executes nothing
+  (void)co_await poll(process, ShowLocks{offer.instance, {lock}, start},
+                      rng.chance(700'000) ? everybody() : some(process));
+  if (rng.chance(300'000)) co_return;  // and runs
+
+  std::optional<Certificate> hidden;
+  for (std::uint32_t round = 0; round < 3; ++round) {
+    co_await sleep_for(process.executor, milliseconds(rng.between(1, 400)));
+    // The others' locks, as some validator tells them.
+    std::vector<Certificate> locks{lock};
+    const auto reply = co_await process.validators[rng.pick(world_.validators.size())]->call(
+        codec::encode(Query(QueryInstance{offer.instance})), answer_time_max);
+    auto answer = reply ? codec::decode<Answer>(*reply) : std::unexpected(codec::DecodeError::truncated);
+    Round now{round};
+    if (auto* state = answer ? std::get_if<InstanceState>(&*answer) : nullptr) {
+      now = state->round;
+      for (Certificate& shown : state->locks)
+        if (shown.value != lock.value && locks.size() < 16) locks.push_back(std::move(shown));
+    }
+    for (const Decision& decision : {Decision{Confirmed{}}, Decision{Aborted{}}}) {
+      SubmitProposal proposal{.proposal = {current_epoch, offer.instance, now, decision},
+                              .delegate = delegate_key,
+                              .signature = {},
+                              .locks = {},
+                              .carried = rng.chance(500'000) ? hidden : std::nullopt,
+                              .start = start};
+      for (const Certificate& known : locks) proposal.locks.push_back(known);
+      proposal.signature = sign_with(proposal.proposal, delegate);
+      for (const Ballot& ballot : co_await poll(process, std::move(proposal), some(process))) {
+        if (weight_of(ballot.votes) < world_.rules.committee.quorum()) continue;
+        hidden = certificate_of(ballot.value, ballot.votes);
+        world_.journal.count("hidden PreCommit certificates");
+        for (const Ballot& commit :
+             co_await poll(process, SubmitInstanceCertificate{offer.instance, *hidden, start}, some(process))) {
+          if (weight_of(commit.votes) < world_.rules.committee.quorum()) continue;
+          const Certificate decided = certificate_of(commit.value, commit.votes);
+          (void)co_await poll(process, SubmitInstanceCertificate{offer.instance, decided, start},
+                              {rng.pick(world_.validators.size())});
+        }
+      }
+    }
+    AskTimeout ask{offer.instance, now, delegate_key, {}, lock, start};
+    ask.signature = sign_with(AskedTimeout{current_epoch, offer.instance, now}, delegate);
+    for (const Ballot& ballot : co_await poll(process, std::move(ask), everybody()))
+      if (weight_of(ballot.votes) >= world_.rules.committee.quorum())
+        (void)co_await poll(
+            process, SubmitInstanceCertificate{offer.instance, certificate_of(ballot.value, ballot.votes), start},
+            some(process));
+  }
 }
 
 // Garbage, and what others have sent before.

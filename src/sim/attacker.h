@@ -21,8 +21,8 @@ class Attacker {
     Network& network;
     const protocol::Network& rules;
     const std::vector<net::Address>& validators;
-    const std::vector<protocol::Uid>& book;  // whom to pay
-    const Witness& witness;                  // what is overheard
+    const Workload& workload;  // whom to pay, what is offered
+    const Witness& witness;    // what is overheard
     Journal& journal;
   };
   Attacker(World world, SimRng rng);
@@ -41,7 +41,6 @@ class Attacker {
     protocol::SequenceNumber next;
     protocol::Hash head;
     KeySeed seed;
-    std::size_t stuck = 0;
   };
   struct Process;
   using Votes = std::vector<std::pair<protocol::ValidatorIndex, protocol::BatchSignature>>;
@@ -50,6 +49,17 @@ class Attacker {
   Task<void> spend_twice(Process& process, Purse& purse);
   Task<void> go_on(Process& process, Purse& purse);
   Task<void> break_rules(Process& process, Purse& purse);
+  Task<void> meddle(Process& process, Purse& purse);
+  // Sends the message to these; the votes that came back, by the value they are for.
+  struct Ballot {
+    protocol::Value value;
+    Votes votes;
+  };
+  Task<std::vector<Ballot>> poll(Process& process, protocol::Query query, std::vector<std::size_t> whom);
+  [[nodiscard]] std::vector<std::size_t> some(Process& process) const;
+  template <class T>
+  [[nodiscard]] protocol::BatchSignature sign_with(const T& value, const KeySeed& seed) const;
+  Task<void> aim_at(Process& process, protocol::Request& request);
   Task<void> disturb(Process& process);
   // Asks those validators for a vote on the order, and keeps what fits.
   Task<void> gather(Process& process, protocol::RequestOrder order, std::vector<std::size_t> whom, Votes& votes);
@@ -69,6 +79,7 @@ class Attacker {
   SimRng rng_;
   Site site_;
   std::vector<Purse> purses_;
+  std::optional<protocol::PublicKey> victim_owner_;
   std::unique_ptr<Process> process_;
 };
 

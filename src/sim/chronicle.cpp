@@ -65,7 +65,13 @@ void Chronicle::take(ShardId /*shard*/, const Executed& record) {
   std::vector<Hash>& chain = executed_[record.proof.account];
   for (const auto& item : *requests) {
     const std::uint64_t at = item.request->sequence_number.value();
-    if (at < chain.size()) continue;  // known: the same one, as on_executed checks
+    if (at < chain.size()) {
+      if (chain[at] != item.hash)
+        journal_.violation("I1", record.proof.account.text(),
+                           fmt::format("{} executes a second request of account {} at number {}", name_,
+                                       record.proof.account.text(), at));
+      continue;
+    }
     if (at > chain.size())
       return journal_.violation("I1", record.proof.account.text(),
                                 fmt::format("{} executes request {} of account {} before {}", name_, at,
@@ -84,6 +90,11 @@ void Chronicle::take(ShardId shard, const EffectsReceived& record) {
   mark = record.first + record.effects.size();
   for (const Effect& effect : record.effects) {
     const auto* credit = std::get_if<Credit>(&effect);
+    if (credit && !executed_at(credit->sender, credit->sequence_number))
+      journal_.violation(
+          "I5", credit->sender.text(),
+          fmt::format("{}: account {} is credited for request {} of account {}, which is not durable", name_,
+                      credit->recipient.text(), credit->sequence_number.value(), credit->sender.text()));
     if (credit && !received_.emplace(credit->sender, credit->sequence_number, credit->recipient).second)
       journal_.violation("I4", credit->recipient.text(),
                          fmt::format("{}: account {} is credited twice for request {} of account {}", name_,

@@ -6,7 +6,7 @@ namespace zef::sim {
 
 using namespace protocol;
 
-SimGenesis make_genesis(SimRng& rng, std::size_t validators, std::size_t accounts, bool with_byzantine) {
+SimGenesis make_genesis(SimRng& rng, std::size_t validators, std::size_t accounts, Byzantine byzantine) {
   SimGenesis made;
   Genesis& genesis = made.genesis;
   genesis.network_name = "simulated";
@@ -40,8 +40,16 @@ SimGenesis make_genesis(SimRng& rng, std::size_t validators, std::size_t account
   ZEF_CHECK(check_genesis(genesis).has_value());
 
   made.byzantine.assign(validators, false);
-  if (!with_byzantine) return made;
+  if (byzantine == Byzantine::none) return made;
   const Committee committee(genesis);
+  if (byzantine == Byzantine::beyond_f) {
+    unsigned __int128 weight = 0;
+    for (std::size_t i = 0; weight <= committee.faulty_max(); ++i) {
+      made.byzantine[i] = true;
+      weight += genesis.validators[i].weight;
+    }
+    return made;
+  }
   unsigned __int128 room = committee.faulty_max();
   for (std::size_t tries = 0; tries < validators; ++tries) {
     const std::size_t i = rng.pick(validators);

@@ -18,7 +18,9 @@ struct SimGenesis {
   std::vector<bool> byzantine;         // by validator: at most f of the weight
 };
 
+enum class Byzantine { none, up_to_f, beyond_f };
+
 // Accounts: most are rich, some have hardly enough for a fee.
-[[nodiscard]] SimGenesis make_genesis(SimRng& rng, std::size_t validators, std::size_t accounts, bool with_byzantine);
+[[nodiscard]] SimGenesis make_genesis(SimRng& rng, std::size_t validators, std::size_t accounts, Byzantine byzantine);
 
 }  // namespace zef::sim

@@ -48,13 +48,23 @@ Judge::Judge(World world, SimRng rng)
 }
 Judge::~Judge() { process_.kill(); }
 
-void Judge::start() { weigh(); }
+void Judge::start() {
+  for (std::size_t i = 0; i < world_.genesis.accounts.size(); ++i)
+    books_[Uid::genesis(i)] = world_.genesis.accounts[i].balance.value();
+  weigh();
+}
 
 // I1 and I2, over all validators, Byzantine ones' honest workers included.
 void Judge::executed(std::size_t validator, const Request& request, const Hash& hash) {
   world_.journal.event("validator {} has executed {} of account {}", validator, request.sequence_number.value(),
                        request.account.text());
   const auto [known, added] = certified_.try_emplace({request.account, request.sequence_number}, hash);
+  if (world_.beyond_f) return;
+  if (added) account_for(request);
+  if (const auto by_owner = world_.is_signed(request, hash); by_owner && !*by_owner)
+    world_.journal.violation("R3", request.account.text(),
+                             fmt::format("request {} of account {} was executed, and its owner never signed it",
+                                         request.sequence_number.value(), request.account.text()));
   if (!added && known->second != hash)
     world_.journal.violation("I1", request.account.text(),
                              fmt::format("two requests of account {} at number {} were executed",
@@ -75,6 +85,54 @@ void Judge::executed(std::size_t validator, const Request& request, const Hash& 
   const auto [creator, first] = created_.try_emplace(*made, hash);
   if ((!first && creator->second != hash) || *made != request.account.child(request.sequence_number))
     world_.journal.violation("I2", made->text(), fmt::format("UID {} is created a second time", made->text()));
+}
+
+void Judge::account_for(const Request& request) {
+  Balance cost = fee_of(world_.rules, request).value();
+  fees_ += cost;
+  const auto pay = [&](const Uid& recipient, Amount amount) { books_[recipient] += amount.value(); };
+  if (const auto* transfer = std::get_if<Transfer>(&request.operation)) {
+    for (const Payment& payment : transfer->payments) {
+      cost += payment.amount.value();
+      if (const auto* to = std::get_if<Account>(&payment.recipient)) {
+        pay(to->uid, payment.amount);
+        if (payment.amount < world_.rules.fees.min_credit)
+          world_.journal.violation("R6", request.account.text(), "a payment below the least amount was certified");
+      } else {
+        burned_ += payment.amount.value();
+      }
+    }
+  }
+  if (const auto* open = std::get_if<OpenAccount>(&request.operation)) {
+    cost += open->funding.value();
+    pay(open->new_id, open->funding);
+  }
+  if (std::holds_alternative<CloseAccount>(request.operation)) closed_.insert(request.account);
+  books_[request.account] -= cost;
+}
+
+// Every unit is where certified requests have sent it, and nobody owes anything.
+void Judge::compare_with_books(std::size_t validator) {
+  Balance burned = burned_;
+  for (const auto& [uid, balance] : books_) {
+    if (closed_.contains(uid)) {
+      burned += balance;
+      continue;
+    }
+    const auto found = rebuilt_[validator].states.find(uid);
+    const Balance held = found == rebuilt_[validator].states.end() ? 0 : found->second.balance;
+    if (held != balance)
+      world_.journal.violation("C3", uid.text(),
+                               fmt::format("account {} holds {} in validator {}; certified requests make it {}",
+                                           uid.text(), number(held), validator, number(balance)));
+    if (balance < 0)
+      world_.journal.violation(
+          "R6", uid.text(), fmt::format("account {} has spent what it does not have: {}", uid.text(), number(balance)));
+  }
+  if (rebuilt_[validator].totals.burned != burned)
+    world_.journal.violation("C4", fmt::format("validator {}", validator),
+                             fmt::format("validator {} has burned {}; certified requests make it {}", validator,
+                                         number(rebuilt_[validator].totals.burned), number(burned)));
 }
 
 void Judge::weigh() {
@@ -177,6 +235,8 @@ void Judge::finish(const std::vector<Uid>& known) {
 void Judge::compare_logs() {
   const Balance supply = supply_of(world_.genesis);
   std::optional<std::size_t> first;
+  const Balance share = fees_ / static_cast<Balance>(world_.genesis.validators.size());
+  for (const ValidatorInfo& validator : world_.genesis.validators) books_[validator.reward_account] += share;
   for (std::size_t v = 0; v < chronicles_.size(); ++v) {
     rebuilt_.push_back(honest(v) ? chronicles_[v]->rebuild() : Chronicle::Rebuilt{});
     if (!honest(v)) continue;
@@ -185,6 +245,7 @@ void Judge::compare_logs() {
       world_.journal.violation("I4", fmt::format("validator {}", v),
                                fmt::format("the log of validator {} holds {} of a supply of {}", v,
                                            number(supply_in(mine.totals)), number(supply)));
+    compare_with_books(v);
     if (mine.totals.conflicts > 0)
       world_.journal.violation("I1", fmt::format("validator {}", v), "evidence of two certificates for one number");
     if (!first) {

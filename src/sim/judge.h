@@ -28,6 +28,9 @@ class Judge {
     const std::vector<std::unique_ptr<Validator>>& validators;
     const std::vector<net::Address>& addresses;
     const std::vector<bool>& byzantine;
+    bool beyond_f;  // nothing holds between validators
+    // What the honest owner of an account has signed at that number: nothing if the account has none.
+    std::function<std::optional<bool>(const protocol::Request&, const protocol::Hash&)> is_signed;
     Journal& journal;
   };
   Judge(World world, SimRng rng);
@@ -44,6 +47,7 @@ class Judge {
 
  private:
   void executed(std::size_t validator, const protocol::Request& request, const protocol::Hash& hash);
+  void account_for(const protocol::Request& request);
   void weigh();  // I4, again and again
   void ask_again(std::size_t validator, std::size_t most);
   [[nodiscard]] bool honest(std::size_t validator) const { return !world_.byzantine[validator]; }
@@ -52,6 +56,7 @@ class Judge {
   Task<void> bring_up(const std::vector<protocol::Uid>& accounts, std::size_t& at, std::size_t& left);
   Task<void> compare_answers(std::vector<protocol::Uid> accounts, bool& done);
   void compare_logs();
+  void compare_with_books(std::size_t validator);
 
   World world_;
   SimRng rng_;
@@ -64,6 +69,11 @@ class Judge {
   std::vector<Chronicle::Rebuilt> rebuilt_;
   std::map<std::pair<protocol::Uid, protocol::SequenceNumber>, protocol::Hash> certified_;
   std::map<protocol::Uid, protocol::Hash> created_;
+  // What certified requests make of the genesis, counted here by itself: payments are added up one by one.
+  std::map<protocol::Uid, protocol::Balance> books_;
+  std::set<protocol::Uid> closed_;
+  protocol::Balance burned_ = 0;
+  protocol::Balance fees_ = 0;
   std::uint64_t weighed_ = 0;
   std::uint64_t asked_again_ = 0;
   TaskScope scope_;

@@ -4,8 +4,10 @@
 
 #include <utility>
 
+#include "client/instance_driver.h"
 #include "client/quorum_driver.h"
 #include "crypto/keys.h"
+#include "protocol/instance_rules.h"
 
 namespace zef::sim {
 
@@ -35,6 +37,7 @@ struct User::Process {
   std::unique_ptr<net::Transport> transport;
   std::unique_ptr<Storage> storage;
   client::QuorumDriver quorum;
+  client::InstanceDriver instances{quorum};
   std::map<Uid, std::unique_ptr<AccountDriver>> drivers;
   std::size_t living = 0;  // flows that have not stopped
   TaskScope scope;
@@ -49,17 +52,24 @@ class User::Storage final : public client::AccountStorage {
     const Request& request = order.request;
     const Hash hash = hash_of(user_.world_.rules.id, request);
     co_await write();
-    const auto [known, added] =
-        user_.disk_.signed_requests.try_emplace({request.account, request.sequence_number}, hash);
-    if (!added && known->second != hash) {
+    const auto [known, added] = user_.disk_.signed_requests.try_emplace(
+        {request.account, request.sequence_number},
+        Disk::Signed{hash, std::holds_alternative<LockInto>(request.operation)});
+    if (!added && known->second.hash != hash) {
       user_.world_.journal.violation("client", request.account.text(), "an honest owner signs two requests");
       co_return fail(ErrorKind::refused, "another request was signed for this number");
     }
     Disk::Saved& saved = user_.disk_.accounts.at(request.account);
     saved.pending = std::move(order);
     saved.proof.reset();
+    saved.lock.reset();
     saved.begun = true;
     co_await write();
+    co_return Result<void>{};
+  }
+  Task<Result<void>> save_lock(Certificate lock) override {
+    co_await write();
+    user_.disk_.accounts.at(std::get<Lock>(lock.value.kind).request.account).lock = std::move(lock);
     co_return Result<void>{};
   }
   Task<Result<void>> save_certified(Proof proof, SequenceNumber /*at*/, ChainState after) override {
@@ -77,7 +87,7 @@ class User::Storage final : public client::AccountStorage {
                          .balance = static_cast<Balance>(open->funding.value()),
                          .closed = false,
                          .synced = true};
-        user_.disk_.accounts.try_emplace(open->new_id, Disk::Saved{std::move(child), {}, {}, false});
+        user_.disk_.accounts.try_emplace(open->new_id, Disk::Saved{std::move(child), {}, {}, {}, false});
       }
     }
     co_await write();
@@ -131,7 +141,7 @@ User::~User() = default;
 
 void User::add_account(const ChainState& chain, const KeySeed& seed) {
   disk_.keys.emplace(chain.owner, seed);
-  disk_.accounts.emplace(chain.account, Disk::Saved{chain, {}, {}, false});
+  disk_.accounts.emplace(chain.account, Disk::Saved{chain, {}, {}, {}, false});
 }
 
 void User::start() {
@@ -180,6 +190,7 @@ void User::begin(Process& process, const Uid& uid) {
   if (saved.pending) {
     const auto* change = std::get_if<ChangeOwner>(&saved.pending->request.operation);
     driver->restore(*saved.pending, saved.proof, change ? key_of(change->new_owner) : std::nullopt);
+    if (saved.lock) driver->restore_lock(*saved.lock);
   }
   process.drivers.emplace(uid, std::move(driver));
   ++process.living;
@@ -190,15 +201,21 @@ Task<void> User::live(Process& process, Uid uid) {
   AccountDriver& driver = *process.drivers.at(uid);
   // Not all at one moment.
   co_await sleep_for(process.executor, milliseconds(process.rng.between(0, 200)));
+  std::size_t attempts = 0;
   while (true) {
     if (driver.pending()) {
-      if (!co_await finish(process, driver)) {
+      const bool locked = driver.locked_into().has_value();
+      if (!(locked ? co_await get_out(process, driver, attempts++) : co_await finish(process, driver))) {
         co_await sleep_for(process.executor, milliseconds(process.rng.between(50, 500)));
         continue;
       }
     }
+    attempts = 0;
     adopt_children(process);
-    if (driver.chain().closed || !world_.workload.take()) break;
+    if (driver.chain().closed || !driver.owned()) break;
+    co_await consider_offers(process, driver);
+    if (driver.pending()) continue;
+    if (!world_.workload.take()) break;
     co_await operate(process, driver);
   }
   --process.living;
@@ -253,11 +270,11 @@ Task<Outcome<void>> User::run_one(Process& process, AccountDriver& driver) {
     return {};
   };
   const std::uint64_t choice = rng.pick(100);
-  if (choice < 58) {
+  if (choice < 56) {
     std::vector<Payment> payments{{recipient(process), amount(), {}}};
     co_return done(co_await driver.transfer(std::move(payments)));
   }
-  if (choice < 75) {
+  if (choice < 72) {
     std::vector<Payment> payments;
     const std::uint64_t many = rng.between(2, 6);
     for (std::uint64_t i = 0; i < many; ++i) {
@@ -266,7 +283,7 @@ Task<Outcome<void>> User::run_one(Process& process, AccountDriver& driver) {
     }
     co_return done(co_await driver.transfer(std::move(payments)));
   }
-  if (choice < 82 && world_.workload.book.size() < world_.workload.accounts_max && driver.uid().depth() < 6) {
+  if (choice < 79 && world_.workload.book.size() < world_.workload.accounts_max && driver.uid().depth() < 6) {
     const crypto::SigningKey key = crypto::SigningKey::from_seed(new_key(process));
     auto opened = co_await driver.open(key.public_key(), Amount(rng.chance(200'000) ? 0 : rng.between(500, 20'000)));
     if (opened) {
@@ -275,10 +292,10 @@ Task<Outcome<void>> User::run_one(Process& process, AccountDriver& driver) {
     }
     co_return done(std::move(opened));
   }
-  if (choice < 88) co_return done(co_await driver.rotate(crypto::SigningKey::from_seed(new_key(process))));
-  if (choice < 92) co_return done(co_await driver.run(Skip{}));
-  if (choice < 94 && driver.uid().depth() > 1) co_return done(co_await driver.close(true));
-  if (choice < 97) {
+  if (choice < 84) co_return done(co_await driver.rotate(crypto::SigningKey::from_seed(new_key(process))));
+  if (choice < 88) co_return done(co_await driver.run(Skip{}));
+  if (choice < 90 && driver.uid().depth() > 1) co_return done(co_await driver.close(true));
+  if (choice < 93) {
     // A certificate that its recipient may execute.
     Transfer transfer;
     transfer.payments.push_back({recipient(process), amount(), {}});
@@ -286,6 +303,7 @@ Task<Outcome<void>> User::run_one(Process& process, AccountDriver& driver) {
     if (proof) world_.workload.mail.push_back(*proof);
     co_return done(std::move(proof));
   }
+  if (choice < 99) co_return co_await propose(process, driver);
   co_await read_mail(process);
   world_.workload.give_back();
   co_return Outcome<void>{};
@@ -297,6 +315,113 @@ Task<void> User::read_mail(Process& process) {
   world_.workload.mail.pop_back();
   const auto executed = co_await process.quorum.execute(proof);
   if (!executed) world_.workload.mail.push_back(proof);
+}
+
+// A swap or a settlement with one or two other accounts, whoever they belong to. They join or they do not.
+Task<Outcome<void>> User::propose(Process& process, AccountDriver& driver) {
+  SimRng& rng = process.rng;
+  if (driver.uid().depth() >= 8) co_return Outcome<void>{};
+  std::vector<Participant> participants{{driver.uid(), SequenceNumber(0)}};
+  const std::uint64_t others = rng.between(1, 2);
+  for (std::uint64_t i = 0; i < others; ++i) {
+    const Uid other = world_.workload.book[rng.pick(world_.workload.book.size())];
+    if (disk_.accounts.contains(other)) continue;
+    if (std::ranges::find(participants, other, &Participant::account) != participants.end()) continue;
+    const auto summary = co_await process.quorum.query_account(other);
+    if (summary && !summary->closed) participants.push_back({other, summary->next});
+  }
+  if (participants.size() < 2) {
+    world_.workload.give_back();
+    co_return Outcome<void>{};
+  }
+  Functionality functionality = AtomicSwap{};
+  if (rng.chance(600'000)) {
+    AtomicPayments payments;
+    for (std::size_t i = 0; i < participants.size(); ++i)
+      payments.legs.push_back(
+          {participants[i].account, participants[(i + 1) % participants.size()].account, Amount(rng.between(10, 300))});
+    functionality = std::move(payments);
+  }
+  auto started = co_await driver.start_instance(std::move(functionality), std::move(participants));
+  if (!started) co_return std::unexpected(std::move(started.error()));
+  const StartInstance& terms = started_by(started->request);
+  world_.journal.count("instances started");
+  world_.workload.offers.push_back({terms.new_id, terms});
+  co_return Outcome<void>{};
+}
+
+// An offer that names this account at the number where it stands is taken, mostly.
+Task<void> User::consider_offers(Process& process, AccountDriver& driver) {
+  constexpr std::size_t looked_at = 16;
+  for (std::size_t i = 0; i < std::min(looked_at, world_.workload.offers.size()); ++i) {
+    const Workload::Offer offer = world_.workload.offers[world_.workload.offers.size() - 1 - i];
+    const auto named = std::ranges::find(offer.terms.accounts, driver.uid(), &Participant::account);
+    if (named == offer.terms.accounts.end() || named->sequence_number != driver.chain().next) continue;
+    if (process.rng.chance(100'000)) continue;
+    const auto start = co_await process.instances.start_proof(offer.instance);
+    if (!start) continue;
+    const crypto::SigningKey delegate = crypto::SigningKey::from_seed(new_key(process));
+    const auto locked =
+        co_await driver.lock_into(offer.instance, named->sequence_number, delegate.public_key(), *start);
+    world_.journal.event("user {}: account {} locks into {}: {}", number_, driver.uid().text(), offer.instance.text(),
+                         locked ? "done" : locked.error().message);
+    world_.journal.count(locked ? "locks" : "locks that failed");
+    co_return;
+  }
+}
+
+// Confirms if the others come in time, and else gets the account back. True when it is settled.
+Task<bool> User::get_out(Process& process, AccountDriver& driver, std::size_t attempts) {
+  if (!driver.lock()) {
+    (void)co_await driver.finish_pending();
+    if (!driver.lock()) co_return !driver.locked_into();
+  }
+  const auto& into = std::get<LockInto>(driver.pending()->request.operation);
+  const Uid instance = into.instance;
+  const auto seed = disk_.keys.find(into.delegate);
+  if (seed == disk_.keys.end()) {
+    world_.journal.violation("client", driver.uid().text(), "a delegate's key is not on the disk");
+    co_return false;
+  }
+  const crypto::SigningKey key = crypto::SigningKey::from_seed(seed->second);
+  const client::Wish wish = attempts < 2 && process.rng.chance(850'000) ? client::Wish::confirm : client::Wish::abort;
+  const auto view = co_await process.instances.drive(instance, {{driver.uid(), &key}}, {*driver.lock()}, wish,
+                                                     std::chrono::seconds(4));
+  if (!view) {
+    world_.journal.event("user {}: account {} waits for instance {}: {}", number_, driver.uid().text(), instance.text(),
+                         view.error().message);
+    co_return false;
+  }
+  const std::size_t place = *view->place_of(driver.uid());
+  const auto proof = client::decided_proof(*view, place);
+  if (!proof) co_return false;
+  const bool confirmed = std::holds_alternative<Confirmed>(*view->decision());
+  if (confirmed) receive_account(process, *view, place);
+  const auto settled = co_await driver.settle(*proof);
+  if (!settled) co_return false;
+  world_.journal.count(confirmed ? "instances confirmed" : "instances aborted");
+  if (process.rng.chance(200'000)) (void)co_await process.instances.execute_all(*view, std::chrono::seconds(1));
+  co_return true;
+}
+
+// What a confirmed swap brings, on the disk before anything else.
+void User::receive_account(Process& process, const client::InstanceView& view, std::size_t place) {
+  if (!std::holds_alternative<AtomicSwap>(view.terms.functionality)) return;
+  const auto& decided = std::get<Commit>(view.decided->value.kind);
+  const std::size_t from = client::received_place(view.terms, place);
+  const Request& derived = decided.requests[from];
+  const auto* change = std::get_if<ChangeOwner>(&derived.operation);
+  if (!change || disk_.accounts.contains(derived.account) || !disk_.keys.contains(change->new_owner)) return;
+  ChainState chain{.account = derived.account,
+                   .owner = change->new_owner,
+                   .next = SequenceNumber(derived.sequence_number.value() + 1),
+                   .head = hash_of(world_.rules.id, derived),
+                   .balance = 0,
+                   .closed = false,
+                   .synced = true};
+  disk_.accounts.emplace(derived.account, Disk::Saved{std::move(chain), {}, {}, {}, false});
+  world_.journal.count("accounts received in swaps");
+  adopt_children(process);
 }
 
 }  // namespace zef::sim

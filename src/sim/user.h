@@ -1,6 +1,7 @@
 // Honest clients: the real quorum and account drivers, with a storage that survives crashes. A user has several
 // accounts and works on all of them at once: pays, pays many at once, opens, rotates, closes, hands certificates to
-// others. Whatever happens to it, it finishes what it signed, and never signs two requests for one number.
+// others, proposes swaps and settlements and takes part in those of others. Whatever happens to it, it finishes what it
+// signed, and never signs two requests for one number.
 //
 // Thread rule: the simulation's thread.
 #pragma once
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "client/account_driver.h"
+#include "client/instance_driver.h"
 #include "sim/journal.h"
 #include "sim/network.h"
 
@@ -26,6 +28,11 @@ struct Workload {
   std::uint64_t poor = 0;  // not begun for want of funds
   std::vector<protocol::Uid> book;
   std::vector<protocol::Proof> mail;
+  struct Offer {
+    protocol::Uid instance;
+    protocol::StartInstance terms;
+  };
+  std::vector<Offer> offers;
   std::size_t accounts_max = 0;  // in the book; beyond, nobody opens one
   // Bound to an operation until it is done or given back.
   bool take() {
@@ -42,12 +49,17 @@ struct Disk {
     client::ChainState chain;
     std::optional<protocol::RequestOrder> pending;
     std::optional<protocol::Proof> proof;
-    bool begun = false;  // `pending` counts as an operation of the workload
+    std::optional<protocol::Certificate> lock;  // of `pending`, a LockInto
+    bool begun = false;                         // `pending` counts as an operation of the workload
   };
   std::map<protocol::Uid, Saved> accounts;
   std::map<protocol::PublicKey, KeySeed> keys;
   // What was signed: an honest owner never signs twice.
-  std::map<std::pair<protocol::Uid, protocol::SequenceNumber>, protocol::Hash> signed_requests;
+  struct Signed {
+    protocol::Hash hash;
+    bool locks = false;  // an instance decides what is executed in its place
+  };
+  std::map<std::pair<protocol::Uid, protocol::SequenceNumber>, Signed> signed_requests;
 };
 
 class User {
@@ -86,6 +98,10 @@ class User {
   Task<void> operate(Process& process, client::AccountDriver& driver);
   Task<client::Outcome<void>> run_one(Process& process, client::AccountDriver& driver);
   Task<void> read_mail(Process& process);
+  Task<client::Outcome<void>> propose(Process& process, client::AccountDriver& driver);
+  Task<void> consider_offers(Process& process, client::AccountDriver& driver);
+  Task<bool> get_out(Process& process, client::AccountDriver& driver, std::size_t attempts);
+  void receive_account(Process& process, const client::InstanceView& view, std::size_t place);
   void settle(Process& process, client::AccountDriver& driver, const client::Outcome<void>& outcome);
   void adopt_children(Process& process);
   void begin(Process& process, const protocol::Uid& uid);

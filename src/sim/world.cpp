@@ -17,6 +17,7 @@ using std::chrono::seconds;
 namespace {
 
 constexpr std::size_t accounts_per_user = 3;
+constexpr std::size_t trace_lines = 120;
 constexpr std::size_t accounts_per_attacker = 4;
 constexpr Duration busy_time_min = seconds(4);  // with faults, if there is that much to do
 constexpr Duration busy_time_max = seconds(14);
@@ -41,7 +42,14 @@ class World {
   void make_clients();
   [[nodiscard]] bool all_idle() const;
   [[nodiscard]] std::size_t users() const { return options_.users ? options_.users : users_for(options_.operations); }
-  [[nodiscard]] std::size_t attackers() const { return options_.faults ? 2 : 0; }
+  [[nodiscard]] bool calm() const { return options_.scenario == "calm"; }
+  [[nodiscard]] bool beyond_f() const { return options_.scenario == "beyond_f"; }
+  [[nodiscard]] std::size_t attackers() const { return calm() ? 0 : 2; }
+  [[nodiscard]] Byzantine byzantine() const {
+    if (beyond_f()) return Byzantine::beyond_f;
+    return calm() ? Byzantine::none : Byzantine::up_to_f;
+  }
+  [[nodiscard]] std::optional<bool> is_signed(const Request& request, const Hash& hash) const;
 
   WorldOptions options_;
   SimRng rng_;
@@ -67,12 +75,14 @@ World::World(const WorldOptions& options)
       journal_(machine_, options.traced),
       network_(schedule_, rng_.fork()),
       genesis_(make_genesis(rng_, options.validators ? options.validators : rng_.between(4, 7),
-                            users() * accounts_per_user + attackers() * accounts_per_attacker, options.faults)),
+                            users() * accounts_per_user + attackers() * accounts_per_attacker, byzantine())),
       rules_(genesis_.genesis) {
   make_validators();
-  judge_ = std::make_unique<Judge>(Judge::World{schedule_, network_, genesis_.genesis, rules_, validators_, addresses_,
-                                                genesis_.byzantine, journal_},
-                                   rng_.fork());
+  judge_ = std::make_unique<Judge>(
+      Judge::World{schedule_, network_, genesis_.genesis, rules_, validators_, addresses_, genesis_.byzantine,
+                   beyond_f(), [this](const Request& request, const Hash& hash) { return is_signed(request, hash); },
+                   journal_},
+      rng_.fork());
   network_.on_sent([this](const Sent& sent) {
     journal_.mix(sent.connection);
     journal_.mix(static_cast<std::uint64_t>(machine_.now().time_since_epoch().count()));
@@ -80,7 +90,7 @@ World::World(const WorldOptions& options)
     judge_->witness().sent(sent);
   });
   make_clients();
-  if (options.faults)
+  if (!calm())
     nemesis_ =
         std::make_unique<Nemesis>(Nemesis::World{schedule_, network_, validators_, users_, journal_}, rng_.fork());
 }
@@ -93,9 +103,9 @@ void World::make_validators() {
     validators_.push_back(std::make_unique<Validator>(schedule_, network_, rng_.fork(), genesis_.genesis,
                                                       genesis_.validator_keys[i], i, validator));
     addresses_.push_back(validators_.back()->address());
-    if (genesis_.byzantine[i])
-      fronts_.push_back(
-          std::make_unique<Front>(schedule_, network_, rng_.fork(), rules_, *validators_.back(), journal_));
+    if (!genesis_.byzantine[i]) continue;
+    fronts_.push_back(std::make_unique<Front>(schedule_, network_, rng_.fork(), rules_, *validators_.back(), journal_));
+    if (beyond_f()) fronts_.back()->set_honest_chance(100'000);
   }
 }
 
@@ -117,14 +127,26 @@ void World::make_clients() {
   }
   for (std::size_t i = 0; i < attackers(); ++i) {
     attackers_.push_back(std::make_unique<Attacker>(
-        Attacker::World{schedule_, network_, rules_, addresses_, workload_.book, judge_->witness(), journal_},
-        rng_.fork()));
+        Attacker::World{schedule_, network_, rules_, addresses_, workload_, judge_->witness(), journal_}, rng_.fork()));
     give(*attackers_.back(), accounts_per_attacker);
   }
 }
 
 bool World::all_idle() const {
-  return workload_.operations_left == 0 && std::ranges::all_of(users_, [](const auto& user) { return user->idle(); });
+  return std::ranges::all_of(users_, [](const auto& user) { return user->idle(); });
+}
+
+// By the honest owner of the account; nothing if it has none.
+std::optional<bool> World::is_signed(const Request& request, const Hash& hash) const {
+  bool has_owner = false;  // an account that was swapped has had several
+  for (const auto& user : users_) {
+    if (!user->disk().accounts.contains(request.account)) continue;
+    has_owner = true;
+    const auto found = user->disk().signed_requests.find({request.account, request.sequence_number});
+    if (found != user->disk().signed_requests.end() && (found->second.hash == hash || found->second.locks)) return true;
+  }
+  if (!has_owner) return std::nullopt;
+  return false;
 }
 
 void World::run() {
@@ -137,7 +159,7 @@ void World::run() {
   schedule_.run_until([&] { return all_idle() || broken(); }, rng_.between(busy_time_min, busy_time_max));
   if (nemesis_) nemesis_->stop();
   journal_.event("the faults stop");
-  workload_.operations_left = 0;
+  if (beyond_f()) return;
   if (!broken() && !schedule_.run_until([&] { return all_idle() || broken(); }, finish_time_max))
     for (const auto& user : users_)
       if (!user->idle()) journal_.violation("I6", "user", "a user does not come to an end: " + user->state());
@@ -164,7 +186,7 @@ WorldResult World::result() const {
        {"lies", "double spends", "forged certificates", "requests against the rules", "replays", "garbage"})
     if (const auto found = result.counters.find(lie); found != result.counters.end()) result.faults += found->second;
   if (options_.traced)
-    result.trace = journal_.trace(result.violations.empty() ? "" : result.violations.front().subject, 200);
+    result.trace = journal_.trace(result.violations.empty() ? "" : result.violations.front().subject, trace_lines);
   return result;
 }
 

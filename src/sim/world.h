@@ -20,7 +20,9 @@ struct WorldOptions {
   std::uint64_t operations = 400;
   std::size_t validators = 0;  // 0: 4 to 10, by the seed
   std::size_t users = 0;       // 0: by the number of operations
-  bool faults = true;
+  // "": everything; "calm": no faults and nobody Byzantine; "beyond_f": more Byzantine validators than the committee
+  // can bear: then only what each validator does by itself is checked.
+  std::string scenario;
   bool traced = false;
 };
 

@@ -1,0 +1,62 @@
+#include "sim/mutants.h"
+
+#include <algorithm>
+
+#include "base/mutant.h"
+
+namespace zef::sim {
+
+namespace {
+
+constexpr Mutant all[] = {
+    // rules R
+    {"skip_pending_check", "R5: votes for a second request of one number", ""},
+    {"skip_owner_check", "R3: takes the order of any key", ""},
+    {"skip_order_signature", "R3: does not look at the owner's signature", ""},
+    {"ignore_previous", "R4, C2: takes a request that does not follow the head", ""},
+    {"skip_funds_check", "R6: votes for what the account cannot pay", ""},
+    {"zero_payments", "R6: votes for payments of nothing", ""},
+    {"uid_unchecked", "R6, I2: the UID of a new account may be anything", ""},
+    // rules C
+    {"quorum_minus_one", "C1: one vote fewer is enough", ""},
+    {"repeated_signer", "C1: a signer may be counted several times", ""},
+    {"forget_tombstones", "C4: a closed account is as one that was never opened", ""},
+    {"lose_late_credits", "C4: what reaches a closed account vanishes", ""},
+    {"credit_twice", "C3: a credit is applied twice", ""},
+    {"drop_second_payment", "C3: a second payment to one recipient is forgotten", ""},
+    {"fee_share_rounded", "C3: fee shares are rounded down", ""},
+    {"pending_not_cleared", "C3: a vote stays pending after the execution", ""},
+    {"c5_executes", "C5: a second certificate for a number is executed too", "beyond_f"},
+    // effects between shards
+    {"forget_inbox_mark", "effects that come again are applied again", ""},
+    // output commit, log, takeover
+    {"answer_before_durable", "answers leave before their records are durable", ""},
+    {"repeat_before_durable", "a repeat or refusal leaves before what it depends on is durable", ""},
+    {"ack_before_durable", "effects are acknowledged before they are durable", ""},
+    {"effects_before_durable", "effects leave before their cause is durable", ""},
+    {"confirm_out_of_order", "a slot counts although one before it is missing", ""},
+    {"foreign_slot_is_ours", "a slot that holds other bytes, or a SEAL, counts as written", ""},
+    {"takeover_without_seal", "a predecessor's log is read without being sealed", ""},
+    {"forget_votes", "votes are not replayed after a restart", ""},
+    // client
+    {"vote_for_other_value", "the client counts votes for another value", ""},
+};
+
+}  // namespace
+
+std::span<const Mutant> mutants() { return all; }
+
+const Mutant* find_mutant(std::string_view name) {
+  const auto* found = std::ranges::find(all, name, &Mutant::name);
+  return found == std::end(all) ? nullptr : found;
+}
+
+#ifdef ZEF_MUTANTS
+bool mutants_built() { return true; }
+void select_mutant(const Mutant& mutant) { active_mutant = mutant.name; }
+#else
+bool mutants_built() { return false; }
+void select_mutant(const Mutant& /*mutant*/) {}
+#endif
+
+}  // namespace zef::sim

@@ -1,0 +1,34 @@
+// Runs many seeds, each in a process of its own: a failed check of the code under test is a finding like any other, and
+// all cores are used.
+//
+// Thread rule: one thread; forks.
+#pragma once
+
+#include <functional>
+
+#include "sim/world.h"
+
+namespace zef::sim {
+
+struct RunOptions {
+  WorldOptions world;  // its seed is the first
+  std::uint64_t seeds = 1;
+  std::size_t jobs = 0;  // at a time; 0: as many as there are cores
+  Duration time_max{};   // no new seed is begun after that; zero: no limit
+  bool stop_at_violation = false;
+};
+
+struct RunSummary {
+  std::uint64_t seeds = 0;
+  std::uint64_t operations = 0;
+  std::uint64_t faults = 0;
+  std::uint64_t violations = 0;  // seeds with at least one
+  double seconds = 0;            // of this machine
+  double cpu_seconds = 0;
+};
+
+// `on_result` gets every seed's outcome, in the order in which they end. A seed with a violation was run a second time
+// with its trace.
+[[nodiscard]] RunSummary run_seeds(const RunOptions& options, const std::function<void(const WorldResult&)>& on_result);
+
+}  // namespace zef::sim
