@@ -291,7 +291,7 @@ Task<Outcome<void>> AccountDriver::check_against_rules(Request request, const Re
 }
 
 Task<Outcome<void>> AccountDriver::sign_and_save(Operation operation, std::optional<Proof> start) {
-  ZEF_CHECK(!pending_);
+  ZEF_CHECK(!pending_ && !proof_ && !lock_);
   const Request request = make_request(std::move(operation));
   const auto* lock = std::get_if<LockInto>(&request.operation);
   const Request* started = lock && start ? find_start(*start, lock->instance) : nullptr;
@@ -387,8 +387,7 @@ Task<Outcome<ExecutionSummary>> AccountDriver::execute_pending() {
     auto saved = co_await storage_->save_executed(chain_.account, at);
     if (!saved) co_return std::unexpected(as_failure(saved.error()));
   }
-  pending_.reset();
-  proof_.reset();
+  forget_pending();
   co_return std::move(*summary);
 }
 
@@ -427,7 +426,7 @@ Task<Outcome<AccountSummary>> AccountDriver::adopt_network() {
       if (auto adopted = co_await adopt_certified(std::move(*proof)); !adopted)
         co_return std::unexpected(std::move(adopted.error()));
     } else {
-      pending_.reset();
+      forget_pending();
     }
   }
   if (chain != chain_) {

@@ -87,7 +87,9 @@ class AccountDriver {
   // given to the constructor is then the one after it), and the key that it hands the account to, if that is known.
   void restore(RequestOrder pending, std::optional<Proof> proof, std::optional<crypto::SigningKey> next_key);
   // Likewise: the Lock certificate of the pending order.
-  void restore_lock(Certificate lock) { lock_ = std::move(lock); }
+  void restore_lock(Certificate lock) {
+    if (pending_lock()) lock_ = std::move(lock);
+  }
 
   // Signs, saves, gets the certificate, has it executed by a quorum. Concurrent calls run one after the other.
   [[nodiscard]] Task<Outcome<Completed>> run(Operation operation);
@@ -130,6 +132,11 @@ class AccountDriver {
   // Of the pending request's number in this proof, if it may have been executed in its place; nullptr: another one.
   [[nodiscard]] const Request* find_ours(const ProvenRequests& requests) const;
   [[nodiscard]] bool pending_lock() const { return locked_into().has_value(); }
+  void forget_pending() {
+    pending_.reset();
+    proof_.reset();
+    lock_.reset();
+  }
   [[nodiscard]] Request make_request(Operation operation) const;
 
   QuorumDriver& quorum_;

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "ledger/segment.h"
 #include "store/errors.h"
 
@@ -251,7 +252,7 @@ Task<bool> WorkerLog::State::settle_exists(State& state, std::string key, const 
   }
   // Nothing there although it "exists": an answer of an older or a later moment. Sending again settles it.
   if (!*found) co_return false;
-  if ((*found)->bytes == *bytes) co_return true;
+  if ((*found)->bytes == *bytes || mutant("foreign_slot_is_ours")) co_return true;
   if (!decode_slot((*found)->bytes) && ++damaged_reads < damaged_reads_max) co_return false;
   state.fence(who_took_it(key, (*found)->bytes));
   co_return false;
@@ -259,6 +260,10 @@ Task<bool> WorkerLog::State::settle_exists(State& state, std::string key, const 
 
 // Rule 3: confirmed moves only over a prefix of slots that are all in the store.
 void WorkerLog::State::slot_is_in_store(Slot slot) {
+  if (mutant("confirm_out_of_order")) {
+    if (flights.empty() || slot < flights.front().slot) return;
+    for (Flight& flight : flights) flight.in_store |= flight.slot <= slot;
+  }
   ZEF_CHECK(!fenced && !flights.empty() && slot >= flights.front().slot && slot <= flights.back().slot);
   flights[slot - flights.front().slot].in_store = true;
   while (!flights.empty() && flights.front().in_store) {

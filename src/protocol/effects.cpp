@@ -1,5 +1,7 @@
 #include "protocol/effects.h"
 
+#include "base/mutant.h"
+
 #include <algorithm>
 #include <limits>
 #include <unordered_map>
@@ -55,7 +57,8 @@ std::vector<Effect> credits_of(const Request& request, const Transfer& transfer)
     } else {
       // No honest quorum certifies a sum beyond 64 bits (R6); were one certified all the same, it saturates.
       auto& credit = std::get<Credit>(effects[place]);
-      credit.amount = saturated(u128(credit.amount.value()) + payment.amount.value());
+      if (!mutant("drop_second_payment"))
+        credit.amount = saturated(u128(credit.amount.value()) + payment.amount.value());
     }
   }
   return effects;

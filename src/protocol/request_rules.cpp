@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/mutant.h"
 #include "crypto/verify.h"
 
 namespace zef::protocol {
@@ -76,19 +77,20 @@ Ruled<> check_shape(const Request& request) {
 
 Ruled<> check_owner(const AccountFacts& account, const RequestOrder& order) {
   if (!account.owner) return refuse(InactiveAccount{.account = order.request.account});  // R2
-  if (*account.owner != order.owner) return refuse(InvalidOwner{});
+  if (*account.owner != order.owner && !mutant("skip_owner_check")) return refuse(InvalidOwner{});
   return {};
 }
 
 Ruled<> check_position(const AccountFacts& account, const Request& request) {
   if (request.sequence_number != account.next) return refuse(UnexpectedSequenceNumber{.expected = account.next});
-  if (request.previous != account.head) return refuse(UnexpectedPrevious{.head = account.head});
+  if (request.previous != account.head && !mutant("ignore_previous"))
+    return refuse(UnexpectedPrevious{.head = account.head});
   return {};
 }
 
 Ruled<> check_operation(const Network& network, const AccountFacts& account, const Request& request) {
   if (const auto* lock = std::get_if<LockInto>(&request.operation)) return check_new_key(lock->delegate);
-  if (auto ok = check_funds(network, account, request); !ok) return ok;
+  if (auto ok = check_funds(network, account, request); !ok && !mutant("skip_funds_check")) return ok;
   if (const auto* transfer = std::get_if<Transfer>(&request.operation)) {
     for (const Payment& payment : transfer->payments)
       if (auto ok = check_payment(network, payment); !ok) return ok;
@@ -112,6 +114,7 @@ Ruled<> check_lock(const Network& network, const AccountFacts& account, const Re
 }
 
 Ruled<> check_credit(const Network& network, const Uid& recipient, Amount amount) {
+  if (mutant("zero_payments")) return {};
   if (amount == Amount(0)) return refuse(InvalidOperation{"a payment of nothing"});
   if (amount < network.fees.min_credit)
     return refuse(InvalidOperation{
@@ -124,7 +127,7 @@ Ruled<> check_credit(const Network& network, const Uid& recipient, Amount amount
 Ruled<> check_child(const Request& request, const Uid& new_id) {
   if (request.account.depth() == Uid::depth_max)
     return refuse(InvalidOperation{fmt::format("an account of depth {} cannot have children", Uid::depth_max)});
-  if (!is_child(request, new_id))
+  if (!is_child(request, new_id) && !mutant("uid_unchecked"))
     return refuse(InvalidOperation{fmt::format("what this request creates must be {}, not {}",
                                                request.account.child(request.sequence_number).text(), new_id.text())});
   return {};

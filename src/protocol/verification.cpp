@@ -167,7 +167,8 @@ Ruled<> check_quorum(const Committee& committee, const Certificate& certificate)
   unsigned __int128 weight = 0;
   std::optional<ValidatorIndex> before;
   for (const auto& [index, signature] : certificate.votes) {
-    if (before && index == *before) return invalid(fmt::format("validator {} signed twice", index.value()));
+    if (before && index == *before && !mutant("repeated_signer"))
+      return invalid(fmt::format("validator {} signed twice", index.value()));
     if (before && index < *before) return invalid("signers that are not in ascending order");
     before = index;
     const ValidatorInfo* validator = committee.find(index);
@@ -175,7 +176,7 @@ Ruled<> check_quorum(const Committee& committee, const Certificate& certificate)
     if (validator->weight == 0) return invalid(fmt::format("validator {} has no weight", index.value()));
     weight += validator->weight;
   }
-  if (weight < committee.quorum()) return invalid("the signers are no quorum");
+  if (weight + (mutant("quorum_minus_one") ? 1 : 0) < committee.quorum()) return invalid("the signers are no quorum");
   return {};
 }
 
@@ -425,7 +426,8 @@ struct VerificationBatch::State {
   }
   // The outcome of all checks of one message.
   Ruled<> verdict(const Checks& checks) const {
-    if (checks.by_client && !signature_valid(checks)) return refuse(InvalidSignature{});
+    if (checks.by_client && !signature_valid(checks) && !mutant("skip_order_signature"))
+      return refuse(InvalidSignature{});
     if (!checks.form) return checks.form;
     for (const Checks::Vote& vote : checks.votes)
       if (!roots_to_check.valid(vote.root))

@@ -2,6 +2,7 @@
 // C4; docs/storage.md, "Cross-shard effects"). No effect can fail or wait for another: each is applied exactly once, by
 // its index.
 #include "base/log.h"
+#include "base/mutant.h"
 #include "shard/received.h"
 #include "shard/state.h"
 
@@ -91,7 +92,7 @@ Ruled<VerifiedEffects> VerifiedEffects::derive(const Network& network, const Eff
 
 Outcome Shard::receive(const VerifiedEffects& effects) {
   ZEF_CHECK(effects.destination() == state_->id);
-  const std::uint64_t expected = mark(effects.source());
+  const std::uint64_t expected = mutant("forget_inbox_mark") ? effects.first() : mark(effects.source());
   const std::span<const Effect> all = effects.effects();
   // A gap: what is missing comes first, and this again after it. All below the mark: its acknowledgement was lost.
   if (effects.first() > expected || all.size() <= expected - effects.first()) return {};
@@ -151,7 +152,7 @@ void Shard::State::apply_effect(ShardId source, const Effect& effect) {
     }
   }
   const Balance amount = amount_of(effect).value();
-  credit(account, amount);
+  credit(account, mutant("credit_twice") ? 2 * amount : amount);
   totals.received += amount;
   if (const auto entry = received_entry(effect)) account.received.add(*entry);
 }
@@ -159,7 +160,7 @@ void Shard::State::apply_effect(ShardId source, const Effect& effect) {
 // C4: what reaches a tombstone is burned.
 void Shard::State::credit(AccountRecord& account, Balance amount) {
   if (account.closed) {
-    totals.burned += amount;
+    if (!mutant("lose_late_credits")) totals.burned += amount;
   } else {
     account.balance += amount;
     totals.balances += amount;
@@ -174,7 +175,8 @@ void Shard::State::apply_acknowledgement(ShardId destination, std::uint64_t up_t
 // go there as one total.
 void Shard::State::apply_fee_totals() {
   const auto& validators = network->committee.validators();
-  const Balance share = totals.fees / static_cast<Balance>(validators.size());
+  Balance share = totals.fees / static_cast<Balance>(validators.size());
+  if (mutant("fee_share_rounded")) share = share / 10 * 10;
   std::map<Uid, Balance> by_account;
   for (const ValidatorInfo& validator : validators) by_account[validator.reward_account] += share;
   for (const auto& [uid, total] : by_account)

@@ -7,6 +7,7 @@
 // requests before the contradiction: a quorum that lies vouches for nothing. Where a request is impossible by itself,
 // it is an invalid certificate, on every validator alike.
 #include "base/log.h"
+#include "base/mutant.h"
 #include "shard/state.h"
 
 namespace zef::shard {
@@ -19,7 +20,7 @@ namespace {
 Ruled<> check_new_uid(const Request& request) {
   const auto* open = std::get_if<OpenAccount>(&request.operation);
   const auto* start = std::get_if<StartInstance>(&request.operation);
-  if (open == nullptr && start == nullptr) return {};
+  if ((open == nullptr && start == nullptr) || mutant("uid_unchecked")) return {};
   const auto& parts = (open != nullptr ? open->new_id : start->new_id).parts();
   const auto& parent = request.account.parts();
   if (parts.size() != parent.size() + 1 || parts.back() != request.sequence_number.value() ||
@@ -45,12 +46,15 @@ Verdict Shard::State::judge(const Uid& uid, std::span<const VerifiedProof::Item>
   std::size_t from = 0;
   for (; from < items.size() && items[from].request->sequence_number < account->next; ++from) {  // C1: already done?
     const SequenceNumber at = items[from].request->sequence_number;
-    if (account->executed[at.value()] != fingerprint_of(items[from].hash)) return Conflict{at};  // C5
+    if (account->executed[at.value()] == fingerprint_of(items[from].hash)) continue;
+    if (mutant("c5_executes")) return Executable{account, from};
+    return Conflict{at};  // C5
   }
   if (from == items.size()) return AlreadyDone{};
 
   const Request& newest = *items[from].request;
-  if (account->closed || newest.previous != account->head) return Conflict{newest.sequence_number};  // C5
+  if (account->closed || (newest.previous != account->head && !mutant("ignore_previous")))
+    return Conflict{newest.sequence_number};  // C5
   for (std::size_t i = from; i < items.size(); ++i) {
     const Request& request = *items[i].request;
     if (auto ok = check_new_uid(request); !ok) return std::move(ok.error());
@@ -110,7 +114,7 @@ Outcome Shard::execute(const VerifiedProof& proof) {
 void Shard::State::apply_execution(AccountRecord& account, const std::shared_ptr<const Proof>& proof,
                                    std::span<const VerifiedProof::Item> items) {
   for (const VerifiedProof::Item& item : items) apply_request(account, proof, item);
-  account.pending.reset();
+  if (!mutant("pending_not_cleared")) account.pending.reset();
 }
 
 // C3: the local effect, whatever the balance, and the remote effects into the outboxes.
@@ -137,7 +141,7 @@ void Shard::State::apply_request(AccountRecord& account, const std::shared_ptr<c
   if (const auto* change = std::get_if<ChangeOwner>(&request.operation)) account.owner = change->new_owner;
   if (std::holds_alternative<CloseAccount>(request.operation)) {  // C4: even a negative balance
     account.owner.reset();
-    account.closed = true;
+    account.closed = !mutant("forget_tombstones");
     totals.balances -= account.balance;
     totals.burned += account.balance;
     account.balance = 0;

@@ -96,8 +96,23 @@ Request Attacker::make_request(Process& process, const Purse& purse) {
 
 Task<void> Attacker::live(Process& process, std::size_t index) {
   Purse& purse = purses_[index];
+  MonotonicTime still_until{};
   while (true) {
     co_await sleep_for(process.executor, milliseconds(process.rng.between(10, 600)));
+    if (index == 0) {  // this account keeps out of double spends, so that others deal with it
+      if (auto* invitation = world_.workload.invitation(purse.account, process.executor.now())) {
+        co_await look_up(process, purse);
+        invitation = world_.workload.invitation(purse.account, process.executor.now());
+        if (!invitation) continue;
+        invitation->answer = purse.next;
+        still_until = process.executor.now() + std::chrono::seconds(4);
+      } else if (world_.workload.offered(purse.account, purse.next)) {
+        co_await meddle(process, purse);
+      } else if (process.executor.now() > still_until && process.rng.chance(300'000)) {
+        co_await go_on(process, purse);
+      }
+      continue;
+    }
     const std::uint64_t choice = process.rng.pick(100);
     if (choice < 40)
       co_await spend_twice(process, purse);
@@ -105,10 +120,8 @@ Task<void> Attacker::live(Process& process, std::size_t index) {
       co_await go_on(process, purse);
     else if (choice < 80)
       co_await break_rules(process, purse);
-    else if (choice < 92 || world_.workload.offers.empty())
-      co_await disturb(process);
     else
-      co_await meddle(process, purse);
+      co_await disturb(process);
   }
 }
 
@@ -266,6 +279,18 @@ Task<void> Attacker::aim_at(Process& process, Request& request) {
   victim_owner_ = state->state.owner;
 }
 
+// Where its own account stands: an instance may have moved it.
+Task<void> Attacker::look_up(Process& process, Purse& purse) {
+  const std::size_t validator = process.rng.pick(world_.validators.size());
+  const auto bytes = co_await process.validators[validator]->call(codec::encode(Query(QueryAccount{purse.account, {}})),
+                                                                  answer_time_max);
+  const auto answer = bytes ? codec::decode<Answer>(*bytes) : std::unexpected(codec::DecodeError::truncated);
+  const auto* state = answer ? std::get_if<SignedAccountState>(&*answer) : nullptr;
+  if (!state || state->state.next < purse.next) co_return;
+  purse.next = state->state.next;
+  purse.head = state->state.head;
+}
+
 // Requests that nobody may vote for. If somebody does, it is driven to the end.
 Task<void> Attacker::break_rules(Process& process, Purse& purse) {
   SimRng& rng = process.rng;
@@ -335,9 +360,11 @@ Task<std::vector<Attacker::Ballot>> Attacker::poll(Process& process, Query query
 Task<void> Attacker::meddle(Process& process, Purse& purse) {
   SimRng& rng = process.rng;
   const auto& offers = world_.workload.offers;
-  const Workload::Offer offer = offers[offers.size() - 1 - rng.pick(std::min<std::size_t>(offers.size(), 8))];
-  const auto named = std::ranges::find(offer.terms.accounts, purse.account, &Participant::account);
-  if (named == offer.terms.accounts.end() || named->sequence_number != purse.next) co_return;
+  const Participant self{purse.account, purse.next};
+  const auto names = [&](const Workload::Offer& offer) { return std::ranges::count(offer.terms.accounts, self) > 0; };
+  const auto newest = std::find_if(offers.rbegin(), offers.rend(), names);
+  if (newest == offers.rend()) co_return;
+  const Workload::Offer offer = *newest;
   // Its start, from whoever has it.
   std::optional<Proof> start;
   for (const std::size_t validator : everybody()) {

@@ -21,8 +21,8 @@ class Attacker {
     Network& network;
     const protocol::Network& rules;
     const std::vector<net::Address>& validators;
-    const Workload& workload;  // whom to pay, what is offered
-    const Witness& witness;    // what is overheard
+    Workload& workload;      // whom to pay, what is offered
+    const Witness& witness;  // what is overheard
     Journal& journal;
   };
   Attacker(World world, SimRng rng);
@@ -49,6 +49,7 @@ class Attacker {
   Task<void> spend_twice(Process& process, Purse& purse);
   Task<void> go_on(Process& process, Purse& purse);
   Task<void> break_rules(Process& process, Purse& purse);
+  Task<void> look_up(Process& process, Purse& purse);
   Task<void> meddle(Process& process, Purse& purse);
   // Sends the message to these; the votes that came back, by the value they are for.
   struct Ballot {

@@ -1,6 +1,7 @@
 // Each checker, with a violation that was planted: a checker that cannot fail is worth nothing.
 #include <gtest/gtest.h>
 
+#include "net/rpc.h"
 #include "protocol/testing/fixture.h"
 #include "sim/chronicle.h"
 #include "sim/witness.h"

@@ -60,7 +60,8 @@ void Judge::executed(std::size_t validator, const Request& request, const Hash& 
                        request.account.text());
   const auto [known, added] = certified_.try_emplace({request.account, request.sequence_number}, hash);
   if (world_.beyond_f) return;
-  if (added) account_for(request);
+  // What Byzantine validators alone have executed is nobody's business.
+  if (honest(validator) && accounted_.emplace(request.account, request.sequence_number).second) account_for(request);
   if (const auto by_owner = world_.is_signed(request, hash); by_owner && !*by_owner)
     world_.journal.violation("R3", request.account.text(),
                              fmt::format("request {} of account {} was executed, and its owner never signed it",

@@ -69,7 +69,9 @@ class Judge {
   std::vector<Chronicle::Rebuilt> rebuilt_;
   std::map<std::pair<protocol::Uid, protocol::SequenceNumber>, protocol::Hash> certified_;
   std::map<protocol::Uid, protocol::Hash> created_;
-  // What certified requests make of the genesis, counted here by itself: payments are added up one by one.
+  // What the requests that honest validators have executed make of the genesis, counted here by itself: payments are
+  // added up one by one.
+  std::set<std::pair<protocol::Uid, protocol::SequenceNumber>> accounted_;
   std::map<protocol::Uid, protocol::Balance> books_;
   std::set<protocol::Uid> closed_;
   protocol::Balance burned_ = 0;

@@ -77,6 +77,7 @@ class User::Storage final : public client::AccountStorage {
     Disk::Saved& saved = user_.disk_.accounts.at(after.account);
     saved.chain = std::move(after);
     saved.proof = std::move(proof);
+    saved.lock.reset();
     if (saved.pending) {
       if (const auto* open = std::get_if<OpenAccount>(&saved.pending->request.operation);
           open && user_.disk_.keys.contains(open->new_owner)) {
@@ -98,6 +99,7 @@ class User::Storage final : public client::AccountStorage {
     Disk::Saved& saved = user_.disk_.accounts.at(account);
     saved.pending.reset();
     saved.proof.reset();
+    saved.lock.reset();
     if (std::exchange(saved.begun, false)) ++user_.world_.workload.done;
     co_await write();
     co_return Result<void>{};
@@ -108,6 +110,7 @@ class User::Storage final : public client::AccountStorage {
     if (saved.pending && saved.pending->request.sequence_number < chain.next) {
       saved.pending.reset();
       saved.proof.reset();
+      saved.lock.reset();
       if (std::exchange(saved.begun, false)) ++user_.world_.workload.done;
     }
     saved.chain = std::move(chain);
@@ -213,6 +216,7 @@ Task<void> User::live(Process& process, Uid uid) {
     attempts = 0;
     adopt_children(process);
     if (driver.chain().closed || !driver.owned()) break;
+    co_await follow_invitation(process, driver);
     co_await consider_offers(process, driver);
     if (driver.pending()) continue;
     if (!world_.workload.take()) break;
@@ -317,19 +321,55 @@ Task<void> User::read_mail(Process& process) {
   if (!executed) world_.workload.mail.push_back(proof);
 }
 
+bool Workload::offered(const Uid& account, SequenceNumber at) const {
+  const auto names = [&](const Offer& offer) {
+    return std::ranges::count(offer.terms.accounts, Participant{account, at}) > 0;
+  };
+  return std::ranges::any_of(offers, names);
+}
+
+// One or two other accounts, with the numbers at which they wait. The proposer's own comes first.
+Task<std::vector<Participant>> User::invite(Process& process, const Uid& proposer) {
+  constexpr Duration patience = std::chrono::seconds(2);
+  constexpr Duration look_period = milliseconds(40);
+  auto& invitations = world_.workload.invitations;
+  const MonotonicTime until = process.executor.now() + patience;
+  std::vector<Uid> invited;
+  const std::uint64_t wanted = process.rng.between(1, 2);
+  for (std::uint64_t i = 0; i < wanted; ++i) {
+    const auto& strangers = world_.workload.strangers;
+    const auto& from = !strangers.empty() && process.rng.chance(200'000) ? strangers : world_.workload.book;
+    const Uid other = from[process.rng.pick(from.size())];
+    const auto known = invitations.find(other);
+    if (other == proposer || (known != invitations.end() && known->second.until >= process.executor.now())) continue;
+    invitations.insert_or_assign(other, Workload::Invitation{until, {}});
+    invited.push_back(other);
+  }
+  const auto answered = [&](const Uid& other) { return invitations.at(other).answer.has_value(); };
+  while (!std::ranges::all_of(invited, answered) && process.executor.now() < until)
+    co_await sleep_for(process.executor, look_period);
+  std::vector<Participant> participants{{proposer, SequenceNumber(0)}};
+  for (const Uid& other : invited)
+    if (const auto& answer = invitations.at(other).answer) participants.push_back({other, *answer});
+  co_return participants;
+}
+
+Task<void> User::follow_invitation(Process& process, AccountDriver& driver) {
+  constexpr Duration patience = std::chrono::seconds(4);
+  constexpr Duration look_period = milliseconds(40);
+  auto* invitation = world_.workload.invitation(driver.uid(), process.executor.now());
+  if (!invitation || process.rng.chance(100'000)) co_return;
+  invitation->answer = driver.chain().next;
+  const MonotonicTime until = process.executor.now() + patience;
+  while (!world_.workload.offered(driver.uid(), driver.chain().next) && process.executor.now() < until)
+    co_await sleep_for(process.executor, look_period);
+}
+
 // A swap or a settlement with one or two other accounts, whoever they belong to. They join or they do not.
 Task<Outcome<void>> User::propose(Process& process, AccountDriver& driver) {
   SimRng& rng = process.rng;
   if (driver.uid().depth() >= 8) co_return Outcome<void>{};
-  std::vector<Participant> participants{{driver.uid(), SequenceNumber(0)}};
-  const std::uint64_t others = rng.between(1, 2);
-  for (std::uint64_t i = 0; i < others; ++i) {
-    const Uid other = world_.workload.book[rng.pick(world_.workload.book.size())];
-    if (disk_.accounts.contains(other)) continue;
-    if (std::ranges::find(participants, other, &Participant::account) != participants.end()) continue;
-    const auto summary = co_await process.quorum.query_account(other);
-    if (summary && !summary->closed) participants.push_back({other, summary->next});
-  }
+  std::vector<Participant> participants = co_await invite(process, driver.uid());
   if (participants.size() < 2) {
     world_.workload.give_back();
     co_return Outcome<void>{};
@@ -384,6 +424,7 @@ Task<bool> User::get_out(Process& process, AccountDriver& driver, std::size_t at
     co_return false;
   }
   const crypto::SigningKey key = crypto::SigningKey::from_seed(seed->second);
+  (void)co_await process.instances.show_locks(instance, {*driver.lock()});  // so that the others see it
   const client::Wish wish = attempts < 2 && process.rng.chance(850'000) ? client::Wish::confirm : client::Wish::abort;
   const auto view = co_await process.instances.drive(instance, {{driver.uid(), &key}}, {*driver.lock()}, wish,
                                                      std::chrono::seconds(4));

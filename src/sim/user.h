@@ -33,6 +33,21 @@ struct Workload {
     protocol::StartInstance terms;
   };
   std::vector<Offer> offers;
+  // Participants agree before they start an instance: who is invited says at which number its account stands, and holds
+  // still for a while.
+  struct Invitation {
+    MonotonicTime until;
+    std::optional<protocol::SequenceNumber> answer;
+  };
+  std::map<protocol::Uid, Invitation> invitations;
+  std::vector<protocol::Uid> strangers;  // accounts of attackers that can be invited like others
+  // Nothing: it is not invited, or has said it already.
+  Invitation* invitation(const protocol::Uid& account, MonotonicTime now) {
+    const auto found = invitations.find(account);
+    if (found == invitations.end() || found->second.until < now || found->second.answer) return nullptr;
+    return &found->second;
+  }
+  [[nodiscard]] bool offered(const protocol::Uid& account, protocol::SequenceNumber at) const;
   std::size_t accounts_max = 0;  // in the book; beyond, nobody opens one
   // Bound to an operation until it is done or given back.
   bool take() {
@@ -99,6 +114,8 @@ class User {
   Task<client::Outcome<void>> run_one(Process& process, client::AccountDriver& driver);
   Task<void> read_mail(Process& process);
   Task<client::Outcome<void>> propose(Process& process, client::AccountDriver& driver);
+  Task<std::vector<protocol::Participant>> invite(Process& process, const protocol::Uid& proposer);
+  Task<void> follow_invitation(Process& process, client::AccountDriver& driver);
   Task<void> consider_offers(Process& process, client::AccountDriver& driver);
   Task<bool> get_out(Process& process, client::AccountDriver& driver, std::size_t attempts);
   void receive_account(Process& process, const client::InstanceView& view, std::size_t place);

@@ -1,6 +1,7 @@
 #include "worker/tick.h"
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "crypto/batch_signer.h"
 
 namespace zef::worker {
@@ -179,7 +180,7 @@ void Tick::handle(Message& message, Prepared& prepared, VerificationBatch& batch
 void Tick::handle_query(FromClient& message, Prepared& prepared, VerificationBatch& batch) {
   ++metrics_.queries;
   const Caller caller = message.caller;
-  if (prepared.answer) return answer(caller, *prepared.answer);
+  if (prepared.answer) return answer(caller, *prepared.answer, false);
   if (prepared.repeat) return to_sign_.push_back({caller, std::move(prepared.repeat->value)});
   if (prepared.state) return to_sign_.push_back({caller, std::move(*prepared.state)});
 
@@ -328,9 +329,10 @@ void Tick::sign_and_queue() {
   }
 }
 
-void Tick::answer(Caller caller, const Answer& answer) {
+void Tick::answer(Caller caller, const Answer& answer, bool made_record) {
   if (std::holds_alternative<Refused>(answer)) ++metrics_.refusals;
-  parts_.releases.push(parts_.log.appended(), ClientAnswer{caller, codec::encode(answer)});
+  const bool early = !made_record && mutant("repeat_before_durable");
+  parts_.releases.push(early ? 0 : parts_.log.appended(), ClientAnswer{caller, codec::encode(answer)});
 }
 
 void Tick::queue_effects() {

@@ -13,6 +13,7 @@
 #include <set>
 #include <vector>
 
+#include "base/mutant.h"
 #include "crypto/keys.h"
 #include "ledger/worker_log.h"
 #include "protocol/messages.h"
@@ -115,7 +116,7 @@ class Tick {
   [[nodiscard]] protocol::Totals totals() const;
   void log_records(protocol::ShardId id, OwnedShard& owned, std::vector<shard::Record> records);
   void sign_and_queue();
-  void answer(Caller caller, const protocol::Answer& answer);
+  void answer(Caller caller, const protocol::Answer& answer, bool made_record = true);
   void queue_effects();
 
   Parts parts_;
