@@ -54,7 +54,7 @@ lint: setup ## check format and clang-tidy
 	@scripts/format --check
 	@scripts/lint
 
-model: setup ## search all states of the instance protocol
+model: setup ## search all states of the instance protocol and of the fencing of logs
 	@scripts/build release zef_model_search
 	@build/release/zef_model
 
