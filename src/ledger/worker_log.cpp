@@ -212,6 +212,15 @@ void WorkerLog::State::send_front() {
   scope.spawn(put_slot(*this, flights.back().slot, std::move(bytes)));
 }
 
+// For a mutant: another choice of records under the number of a slot that was sent already.
+store::Content batched_again(const store::Content& bytes) {
+  auto segment = std::get<Segment>(*decode_slot(*bytes));
+  if (segment.records.size() < 2) return bytes;
+  segment.records.pop_back();
+  --segment.header.record_count;
+  return store::content(encode_segment(segment));
+}
+
 // Sends the same bytes again until they are known to be in the store (rule 1), or until somebody else's are (rule 4).
 // An earlier try whose answer was lost may land at any time; as all tries carry the same bytes, that is success.
 Task<void> WorkerLog::State::put_slot(State& state, Slot slot, store::Content bytes) {
@@ -230,6 +239,7 @@ Task<void> WorkerLog::State::put_slot(State& state, Slot slot, store::Content by
       done = co_await settle_exists(state, key, bytes, damaged_reads);
       if (state.fenced) co_return;
     }
+    if (!done && mutant("rebatch_slot")) bytes = batched_again(bytes);
     if (done) {
       state.slot_is_in_store(slot);
       co_return;

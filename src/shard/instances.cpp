@@ -150,16 +150,20 @@ Turn::Answer Turn::on(const SubmitProposal& message) {
     for (Request& request : confirmed_requests(terms, locks)) value.requests.push_back(std::move(request));
   }
 
-  if (change_.voted && *change_.voted != proposal.decision) return refused("another decision was voted in this round");
+  if (change_.voted && *change_.voted != proposal.decision && !mutant("vote_for_both_decisions"))
+    return refused("another decision was voted in this round");
   if (carried != nullptr) {  // (a)
-    const bool newer = !lock() || precommit_of(*lock()).proposal.round < carried->proposal.round;
+    const bool newer =
+        !lock() || precommit_of(*lock()).proposal.round < carried->proposal.round || mutant("relock_lower");
     if (carried->proposal.decision == proposal.decision && newer && carried->proposal.round < change_.round) {
       change_.lock = message.carried;
       changed_ = true;
     }
   }
-  if (!change_.voted) {  // (b); a vote of this round is given again, whatever `lock` has become since
-    if (lock() && decision_of(precommit_of(*lock())) != proposal.decision)
+  if (!change_.voted ||
+      mutant(
+          "vote_for_both_decisions")) {  // (b); a vote of this round is given again, whatever `lock` has become since
+    if (lock() && decision_of(precommit_of(*lock())) != proposal.decision && !mutant("ignore_lock"))
       return refused("locked on the other decision, by a PreCommit certificate");
     change_.voted = proposal.decision;
     changed_ = true;
@@ -184,7 +188,8 @@ Turn::Answer Turn::on_precommit(const Certificate& certificate) {
   valid_ = true;
   const PreCommit& value = precommit_of(certificate);
   const Round round = value.proposal.round;
-  if (round < change_.round) return refused("the PreCommit certificate is of a round that is over");
+  if (round < change_.round && !mutant("commit_past_round"))
+    return refused("the PreCommit certificate is of a round that is over");
   const bool known = instance_.lock && precommit_of(*instance_.lock).proposal.round == round;
   if (known && decision_of(precommit_of(*instance_.lock)) != decision_of(value))  // more than f are Byzantine
     return refused("a PreCommit certificate of this round for the other decision is known");

@@ -1,11 +1,10 @@
-#include "sim/attacker.h"
-
 #include <algorithm>
 
 #include "crypto/batch_signer.h"
 #include "protocol/messages.h"
 #include "protocol/signing.h"
 #include "protocol/verification.h"
+#include "sim/attacker_impl.h"
 
 namespace zef::sim {
 
@@ -14,13 +13,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr Duration answer_time_max = milliseconds(1500);
-
-Value value_of(const Request& request) {
-  if (std::holds_alternative<LockInto>(request.operation)) return Value{Lock{request}};
-  return Value{Confirm{request}};
-}
-
 Operation pay(const Uid& recipient, std::uint64_t amount) {
   Transfer transfer;
   transfer.payments.push_back({Account{recipient}, Amount(amount), {}});
@@ -28,22 +20,6 @@ Operation pay(const Uid& recipient, std::uint64_t amount) {
 }
 
 }  // namespace
-
-struct Attacker::Process {
-  Process(Attacker& attacker, SimExecutor& e, SimRng random)
-      : executor(e), rng(random), transport(attacker.world_.network.transport(e, attacker.site_)) {
-    for (const net::Address& address : attacker.world_.validators)
-      validators.push_back(std::make_unique<net::RpcClient>(e, *transport, address));
-  }
-  ~Process() { executor.kill(); }
-
-  SimExecutor& executor;
-  SimRng rng;
-  std::unique_ptr<net::Transport> transport;
-  std::vector<std::unique_ptr<net::RpcClient>> validators;
-  RootCaches caches{crypto::RootCache(512), crypto::RootCache(512)};
-  TaskScope scope;
-};
 
 Attacker::Attacker(World world, SimRng rng) : world_(world), rng_(rng), site_(world.network.new_site()) {}
 Attacker::~Attacker() = default;
@@ -54,7 +30,8 @@ void Attacker::add_account(const client::ChainState& chain, const KeySeed& seed)
 
 void Attacker::start() {
   process_ = std::make_unique<Process>(*this, world_.schedule.make_process(), rng_.fork());
-  for (std::size_t i = 0; i < purses_.size(); ++i) process_->scope.spawn(live(*process_, i));
+  for (std::size_t i = 0; i < purses_.size(); ++i)
+    if (i != conspirators.back()) process_->scope.spawn(live(*process_, i));
 }
 
 void Attacker::stop() { process_.reset(); }
@@ -69,6 +46,11 @@ unsigned __int128 Attacker::weight_of(const Votes& votes) const {
   unsigned __int128 sum = 0;
   for (const auto& [index, signature] : votes) sum += world_.rules.committee.find(index)->weight;
   return sum;
+}
+
+Value Attacker::value_of(const Request& request) {
+  if (std::holds_alternative<LockInto>(request.operation)) return Value{Lock{request}};
+  return Value{Confirm{request}};
 }
 
 Certificate Attacker::certificate_of(const Value& value, const Votes& votes) {
@@ -99,7 +81,11 @@ Task<void> Attacker::live(Process& process, std::size_t index) {
   MonotonicTime still_until{};
   while (true) {
     co_await sleep_for(process.executor, milliseconds(process.rng.between(10, 600)));
-    if (index == 0) {  // this account keeps out of double spends, so that others deal with it
+    if (index == conspirators.front()) {
+      co_await conspire(process, purses_[conspirators.front()], purses_[conspirators.back()]);
+      continue;
+    }
+    if (index == meddler) {  // this account keeps out of double spends, so that others deal with it
       if (auto* invitation = world_.workload.invitation(purse.account, process.executor.now())) {
         co_await look_up(process, purse);
         invitation = world_.workload.invitation(purse.account, process.executor.now());
@@ -329,113 +315,6 @@ std::vector<std::size_t> Attacker::some(Process& process) const {
   for (const std::size_t validator : everybody())
     if (process.rng.chance(500'000)) chosen.push_back(validator);
   return chosen;
-}
-
-template <class T>
-BatchSignature Attacker::sign_with(const T& value, const KeySeed& seed) const {
-  const Hash leaf = signing_leaf(world_.rules.id, value);
-  return crypto::sign_batch(crypto::SigningKey::from_seed(seed), std::span(&leaf, 1),
-                            batch_root_prefix(world_.rules.id))
-      .front();
-}
-
-Task<std::vector<Attacker::Ballot>> Attacker::poll(Process& process, Query query, std::vector<std::size_t> whom) {
-  const Bytes bytes = codec::encode(query);
-  std::vector<Ballot> ballots;
-  for (const std::size_t validator : whom) {
-    const auto reply = co_await process.validators[validator]->call(bytes, answer_time_max);
-    auto answer = reply ? codec::decode<Answer>(*reply) : std::unexpected(codec::DecodeError::truncated);
-    auto* voted = answer ? std::get_if<Voted>(&*answer) : nullptr;
-    if (!voted || voted->vote.validator.value() != validator || !verify_vote(world_.rules, process.caches, voted->vote))
-      continue;
-    auto ballot = std::ranges::find(ballots, voted->vote.value, &Ballot::value);
-    if (ballot == ballots.end()) ballot = ballots.insert(ballots.end(), Ballot{voted->vote.value, {}});
-    ballot->votes.emplace_back(voted->vote.validator, std::move(voted->vote.signature));
-  }
-  co_return ballots;
-}
-
-// Joins an instance to break it: locks and runs, proposes both decisions to different halves, hides certificates and
-// shows them late, to few.
-Task<void> Attacker::meddle(Process& process, Purse& purse) {
-  SimRng& rng = process.rng;
-  const auto& offers = world_.workload.offers;
-  const Participant self{purse.account, purse.next};
-  const auto names = [&](const Workload::Offer& offer) { return std::ranges::count(offer.terms.accounts, self) > 0; };
-  const auto newest = std::find_if(offers.rbegin(), offers.rend(), names);
-  if (newest == offers.rend()) co_return;
-  const Workload::Offer offer = *newest;
-  // Its start, from whoever has it.
-  std::optional<Proof> start;
-  for (const std::size_t validator : everybody()) {
-    const Query query = QueryExecuted{*offer.instance.parent(), SequenceNumber(offer.instance.parts().back()), 1};
-    const auto reply = co_await process.validators[validator]->call(codec::encode(query), answer_time_max);
-    auto answer = reply ? codec::decode<Answer>(*reply) : std::unexpected(codec::DecodeError::truncated);
-    if (auto* page = answer ? std::get_if<ExecutedPage>(&*answer) : nullptr; page && !page->proofs.empty())
-      start = std::move(page->proofs.front());
-  }
-  if (!start) co_return;
-  KeySeed delegate;
-  rng.fill(delegate);
-  const PublicKey delegate_key = crypto::SigningKey::from_seed(delegate).public_key();
-  RequestOrder order =
-      sign({current_epoch, purse.account, purse.next, purse.head, LockInto{offer.instance, delegate_key}}, purse.seed);
-  order.proof = start;
-  const Value lock_value{Lock{order.request}};
-  Votes votes;
-  co_await gather(process, std::move(order), everybody(), votes);
-  if (weight_of(votes) < world_.rules.committee.quorum()) co_return;
-  const Certificate lock = certificate_of(lock_value, votes);
-  world_.journal.count("attackers that locked");
-  (void)co_await show(process, lock, some(process));  // a Lock executes nothing
-  (void)co_await poll(process, ShowLocks{offer.instance, {lock}, start},
-                      rng.chance(700'000) ? everybody() : some(process));
-  if (rng.chance(300'000)) co_return;  // and runs
-
-  std::optional<Certificate> hidden;
-  for (std::uint32_t round = 0; round < 3; ++round) {
-    co_await sleep_for(process.executor, milliseconds(rng.between(1, 400)));
-    // The others' locks, as some validator tells them.
-    std::vector<Certificate> locks{lock};
-    const auto reply = co_await process.validators[rng.pick(world_.validators.size())]->call(
-        codec::encode(Query(QueryInstance{offer.instance})), answer_time_max);
-    auto answer = reply ? codec::decode<Answer>(*reply) : std::unexpected(codec::DecodeError::truncated);
-    Round now{round};
-    if (auto* state = answer ? std::get_if<InstanceState>(&*answer) : nullptr) {
-      now = state->round;
-      for (Certificate& shown : state->locks)
-        if (shown.value != lock.value && locks.size() < 16) locks.push_back(std::move(shown));
-    }
-    for (const Decision& decision : {Decision{Confirmed{}}, Decision{Aborted{}}}) {
-      SubmitProposal proposal{.proposal = {current_epoch, offer.instance, now, decision},
-                              .delegate = delegate_key,
-                              .signature = {},
-                              .locks = {},
-                              .carried = rng.chance(500'000) ? hidden : std::nullopt,
-                              .start = start};
-      for (const Certificate& known : locks) proposal.locks.push_back(known);
-      proposal.signature = sign_with(proposal.proposal, delegate);
-      for (const Ballot& ballot : co_await poll(process, std::move(proposal), some(process))) {
-        if (weight_of(ballot.votes) < world_.rules.committee.quorum()) continue;
-        hidden = certificate_of(ballot.value, ballot.votes);
-        world_.journal.count("hidden PreCommit certificates");
-        for (const Ballot& commit :
-             co_await poll(process, SubmitInstanceCertificate{offer.instance, *hidden, start}, some(process))) {
-          if (weight_of(commit.votes) < world_.rules.committee.quorum()) continue;
-          const Certificate decided = certificate_of(commit.value, commit.votes);
-          (void)co_await poll(process, SubmitInstanceCertificate{offer.instance, decided, start},
-                              {rng.pick(world_.validators.size())});
-        }
-      }
-    }
-    AskTimeout ask{offer.instance, now, delegate_key, {}, lock, start};
-    ask.signature = sign_with(AskedTimeout{current_epoch, offer.instance, now}, delegate);
-    for (const Ballot& ballot : co_await poll(process, std::move(ask), everybody()))
-      if (weight_of(ballot.votes) >= world_.rules.committee.quorum())
-        (void)co_await poll(
-            process, SubmitInstanceCertificate{offer.instance, certificate_of(ballot.value, ballot.votes), start},
-            some(process));
-  }
 }
 
 // Garbage, and what others have sent before.

@@ -50,7 +50,28 @@ class Attacker {
   Task<void> go_on(Process& process, Purse& purse);
   Task<void> break_rules(Process& process, Purse& purse);
   Task<void> look_up(Process& process, Purse& purse);
+  // On instances (attacker_instances.cpp).
+  struct Seat {
+    protocol::Uid account;
+    KeySeed delegate;
+    protocol::Certificate lock;
+  };
+  struct Plot {
+    protocol::Uid instance;
+    protocol::Proof start;
+    std::vector<Seat> seats{};
+    std::vector<protocol::Certificate> locks{};       // others' too
+    std::vector<protocol::Certificate> precommits{};  // nobody has seen them yet
+    std::vector<protocol::Certificate> decided{};     // Commit certificates
+  };
   Task<void> meddle(Process& process, Purse& purse);
+  Task<void> conspire(Process& process, Purse& one, Purse& other);
+  Task<std::optional<protocol::Proof>> start_of(Process& process, protocol::Uid instance);
+  Task<bool> lock_in(Process& process, Purse& purse, Plot& plot);
+  Task<void> propose(Process& process, Plot& plot, const Seat& seat, protocol::Proposal proposal,
+                     std::vector<std::size_t> whom);
+  Task<void> commit(Process& process, Plot& plot, protocol::Certificate precommit, std::vector<std::size_t> whom);
+  Task<void> end_round(Process& process, Plot& plot, protocol::Round round, std::vector<std::size_t> whom);
   // Sends the message to these; the votes that came back, by the value they are for.
   struct Ballot {
     protocol::Value value;
@@ -74,6 +95,7 @@ class Attacker {
   [[nodiscard]] protocol::Request make_request(Process& process, const Purse& purse);
   [[nodiscard]] protocol::RequestOrder sign(const protocol::Request& request, const KeySeed& seed) const;
   [[nodiscard]] std::vector<std::size_t> everybody() const;
+  [[nodiscard]] static protocol::Value value_of(const protocol::Request& request);
   [[nodiscard]] static protocol::Certificate certificate_of(const protocol::Value& value, const Votes& votes);
 
   World world_;

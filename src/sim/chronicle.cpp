@@ -102,6 +102,13 @@ void Chronicle::take(ShardId shard, const EffectsReceived& record) {
   }
 }
 
+void Chronicle::take(ShardId shard, const shard::EffectsAcknowledged& record) {
+  if (marks_[{shard, record.destination}] < record.up_to)
+    journal_.violation("I4", name_,
+                       fmt::format("{}: shard {} forgets effects for shard {} up to {}, which has not got them durably",
+                                   name_, shard.value(), record.destination.value(), record.up_to));
+}
+
 void Chronicle::take(ShardId /*shard*/, const InstanceChanged& record) {
   if (record.voted) {
     const auto [known, added] = precommits_.try_emplace({record.instance, record.round}, *record.voted);
@@ -111,6 +118,12 @@ void Chronicle::take(ShardId /*shard*/, const InstanceChanged& record) {
                                      record.instance.text(), record.round.value()));
   }
   InstanceChanged& known = instances_[record.instance];
+  const auto round_of = [](const Certificate& lock) { return std::get<PreCommit>(lock.value.kind).proposal.round; };
+  if (record.lock && known.lock && round_of(*record.lock) < round_of(*known.lock))
+    journal_.violation("L4", record.instance.text(),
+                       fmt::format("{} lets a lock of instance {} go for an older one", name_, record.instance.text()));
+  if (record.decided && on_decided_)
+    on_decided_(record.instance, std::get<Commit>(record.decided->value.kind).proposal.decision);
   if (record.round < known.round)
     journal_.violation("votes", record.instance.text(), fmt::format("{}: a round falls", name_));
   auto lock = record.lock ? record.lock : known.lock;

@@ -30,6 +30,11 @@ class Chronicle {
     on_executed_ = std::move(callback);
   }
 
+  // Called for every decision of an instance that a validator adopts.
+  void on_decided(std::function<void(const protocol::Uid&, const protocol::Decision&)> callback) {
+    on_decided_ = std::move(callback);
+  }
+
   [[nodiscard]] const protocol::Hash* vote_at(const protocol::Uid& account, protocol::SequenceNumber at) const;
   // The executed request there.
   [[nodiscard]] const protocol::Hash* executed_at(const protocol::Uid& account, protocol::SequenceNumber at) const;
@@ -56,6 +61,7 @@ class Chronicle {
   void take(protocol::ShardId shard, const shard::VoteMade& record);
   void take(protocol::ShardId shard, const shard::Executed& record);
   void take(protocol::ShardId shard, const shard::EffectsReceived& record);
+  void take(protocol::ShardId shard, const shard::EffectsAcknowledged& record);
   void take(protocol::ShardId shard, const shard::InstanceChanged& record);
   template <class Other>
   void take(protocol::ShardId, const Other&) {}
@@ -65,6 +71,7 @@ class Chronicle {
   const protocol::Network& rules_;
   Journal& journal_;
   std::function<void(const protocol::Request&, const protocol::Hash&)> on_executed_;
+  std::function<void(const protocol::Uid&, const protocol::Decision&)> on_decided_;
   std::map<std::string, Log> logs_;  // by worker id, hexadecimal
   std::map<std::pair<protocol::Uid, protocol::SequenceNumber>, protocol::Hash> votes_;
   std::map<protocol::Uid, std::vector<protocol::Hash>> executed_;

@@ -29,6 +29,7 @@ class Journal {
  public:
   Journal(const Clock& clock, bool traced) : clock_(clock), traced_(traced) {}
 
+  [[nodiscard]] MonotonicTime now() const { return clock_.now(); }
   [[nodiscard]] bool traced() const { return traced_; }
   // Part of the digest, whatever it means.
   void mix(std::uint64_t word) {

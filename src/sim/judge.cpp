@@ -37,6 +37,12 @@ Judge::Judge(World world, SimRng rng)
     chronicles_.push_back(std::make_unique<Chronicle>(v, world_.genesis, world_.rules, world_.journal));
     chronicles_.back()->on_executed(
         [this, v](const Request& request, const Hash& hash) { executed(v, request, hash); });
+    chronicles_.back()->on_decided([this, v](const Uid& instance, const Decision& decision) {
+      if (world_.beyond_f || !honest(v)) return;
+      const auto [known, first] = decisions_.try_emplace(instance, decision);
+      if (!first && known->second != decision)
+        world_.journal.violation("I1", instance.text(), fmt::format("instance {} is decided twice", instance.text()));
+    });
     validator.bucket().on_created(
         [this, v](const std::string& key, ByteView bytes) { chronicles_[v]->created(key, bytes); });
     validator.on_serving([this, v] {
@@ -59,6 +65,10 @@ void Judge::executed(std::size_t validator, const Request& request, const Hash& 
   world_.journal.event("validator {} has executed {} of account {}", validator, request.sequence_number.value(),
                        request.account.text());
   const auto [known, added] = certified_.try_emplace({request.account, request.sequence_number}, hash);
+  if (std::holds_alternative<LockInto>(request.operation))
+    world_.journal.violation(
+        "C2", request.account.text(),
+        fmt::format("validator {} executes a lock of account {}", validator, request.account.text()));
   if (world_.beyond_f) return;
   // What Byzantine validators alone have executed is nobody's business.
   if (honest(validator) && accounted_.emplace(request.account, request.sequence_number).second) account_for(request);

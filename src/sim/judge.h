@@ -69,6 +69,7 @@ class Judge {
   std::vector<Chronicle::Rebuilt> rebuilt_;
   std::map<std::pair<protocol::Uid, protocol::SequenceNumber>, protocol::Hash> certified_;
   std::map<protocol::Uid, protocol::Hash> created_;
+  std::map<protocol::Uid, protocol::Decision> decisions_;
   // What the requests that honest validators have executed make of the genesis, counted here by itself: payments are
   // added up one by one.
   std::set<std::pair<protocol::Uid, protocol::SequenceNumber>> accounted_;

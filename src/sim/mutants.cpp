@@ -27,6 +27,14 @@ constexpr Mutant all[] = {
     {"fee_share_rounded", "C3: fee shares are rounded down", ""},
     {"pending_not_cleared", "C3: a vote stays pending after the execution", ""},
     {"c5_executes", "C5: a second certificate for a number is executed too", "beyond_f"},
+    {"execute_a_lock", "C2: a Lock certificate is executed", ""},
+    // rules L
+    {"lock_looks_at_instance", "L2: whether a lock may be made depends on what is known of its instance here", ""},
+    {"vote_for_both_decisions", "L4: a validator votes for two proposals of one round", ""},
+    {"ignore_lock", "L4 (b): votes against the PreCommit certificate that it is locked on", ""},
+    {"relock_lower", "L4 (a): a lock goes for one of a lower round", ""},
+    {"commit_past_round", "L4 (d): Commit votes for a round that is over", ""},
+    {"timeout_without_its_time", "L5: votes for the end of a round at once", ""},
     // effects between shards
     {"forget_inbox_mark", "effects that come again are applied again", ""},
     // output commit, log, takeover
@@ -36,6 +44,7 @@ constexpr Mutant all[] = {
     {"effects_before_durable", "effects leave before their cause is durable", ""},
     {"confirm_out_of_order", "a slot counts although one before it is missing", ""},
     {"foreign_slot_is_ours", "a slot that holds other bytes, or a SEAL, counts as written", ""},
+    {"rebatch_slot", "a slot is sent again with other records", ""},
     {"takeover_without_seal", "a predecessor's log is read without being sealed", ""},
     {"forget_votes", "votes are not replayed after a restart", ""},
     // client

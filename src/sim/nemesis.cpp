@@ -12,6 +12,7 @@ namespace {
 enum Trouble : std::size_t {
   crash_worker,
   power_cut,
+  crash_in_slow_writes,
   double_worker,
   stall_worker,
   crash_balancer,
@@ -71,6 +72,10 @@ void Nemesis::strike() {
       world_.journal.event("fault: validator {}: the machine of worker {} loses its power", v, w);
       world_.journal.count("fault: power cut");
       return validator.crash_worker(w, down, true);
+    case crash_in_slow_writes:
+      world_.journal.event("fault: validator {}: writes take long, and worker {} dies meanwhile", v, w);
+      world_.journal.count("fault: worker dies in slow writes");
+      return crash_later(validator, w, down);
     case double_worker:
       world_.journal.event("fault: validator {}: a second process of the name w{} starts", v, w);
       world_.journal.count("fault: two workers of one name");
@@ -105,6 +110,19 @@ void Nemesis::strike() {
       world_.journal.count("fault: weather changes");
       return set_weather(false);
   }
+}
+
+void Nemesis::crash_later(Validator& validator, std::size_t worker, Duration down) {
+  BucketWeather slow;
+  slow.delay_min = milliseconds(rng_.between(50, 400));
+  slow.delay_max = slow.delay_min * 2;
+  validator.bucket().set_weather(slow);
+  const bool all = rng_.chance(300'000);
+  machine_.after(rng_.between(milliseconds(20), slow.delay_max * 2), [&validator, worker, down, all] {
+    for (std::size_t i = 0; i < validator.worker_count(); ++i)
+      if (all || i == worker) validator.crash_worker(i, down, false);
+    validator.bucket().set_weather({});
+  });
 }
 
 // Some links are dead for a while: between two halves of all, or around one site, or between two.

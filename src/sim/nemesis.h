@@ -34,6 +34,7 @@ class Nemesis {
   Task<void> rage();
   void strike();
   void set_weather(bool calm);
+  void crash_later(Validator& validator, std::size_t worker, Duration down);
   void part();
 
   World world_;

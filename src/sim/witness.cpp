@@ -36,7 +36,7 @@ void Witness::sent(const Sent& sent) {
   const std::uint64_t id = request_id_of(sent.frame);
   const ByteView body = sent.frame.subspan(net::request_id_bytes);
   if (sent.to_listener) {
-    if (body[0] > 1) return;  // SubmitOrder and SubmitProof are the first kinds of Query
+    if (body[0] > 1) return hears(found->second, body);  // SubmitOrder and SubmitProof are the first kinds of Query
     const auto query = std::make_shared<const Bytes>(to_bytes(body));
     asked_[sent.connection][id] = query;
     if (overheard_.size() < overheard_max)
@@ -49,6 +49,16 @@ void Witness::sent(const Sent& sent) {
   if (const auto connection = asked_.find(sent.connection); connection != asked_.end())
     if (auto node = connection->second.extract(id)) query = std::move(node.mapped());
   answered(found->second, body, query);
+}
+
+void Witness::hears(const Watched& watched, ByteView body) {
+  const auto query = codec::decode<Query>(body);
+  if (!query) return;
+  const auto hear = [&](const auto& message) {
+    if constexpr (requires { InstanceMessage(message); })
+      heard_.try_emplace({watched.validator, instance_of(InstanceMessage(message))}, journal_.now());
+  };
+  std::visit(hear, *query);
 }
 
 void Witness::answered(const Watched& watched, ByteView body, const std::shared_ptr<const Bytes>& query) {
@@ -72,7 +82,14 @@ void Witness::check_vote(const Watched& watched, const Vote& vote, const std::sh
   if (const auto* confirm = std::get_if<Confirm>(&vote.value.kind)) request = &confirm->request;
   if (const auto* lock = std::get_if<Lock>(&vote.value.kind)) request = &lock->request;
   if (!request) {
+    if (const auto* timeout = std::get_if<Timeout>(&vote.value.kind)) check_timeout(watched, *timeout);
     if (const auto* pre = std::get_if<PreCommit>(&vote.value.kind)) {
+      const auto [known, added] = precommits_.try_emplace(
+          {watched.validator, pre->proposal.instance, pre->proposal.round}, pre->proposal.decision);
+      if (!added && known->second != pre->proposal.decision)
+        journal_.violation("votes", pre->proposal.instance.text(),
+                           fmt::format("validator {} votes for both decisions of instance {} in round {}",
+                                       watched.validator, pre->proposal.instance.text(), pre->proposal.round.value()));
       const auto* instance = watched.chronicle->instance(pre->proposal.instance);
       if (!instance || instance->round < pre->proposal.round)
         not_durable(watched, pre->proposal.instance, "a PreCommit vote");
@@ -94,6 +111,16 @@ void Witness::check_vote(const Watched& watched, const Vote& vote, const std::sh
   const Hash* durable = watched.chronicle->vote_at(request->account, request->sequence_number);
   if (!durable || *durable != hash) not_durable(watched, request->account, "a vote");
   if (added && query) voted_.push_back({watched.validator, query, request->account, request->sequence_number, hash});
+}
+
+// L5: round 0 ends 1 s after the first message about the instance, at the earliest.
+void Witness::check_timeout(const Watched& watched, const Timeout& timeout) {
+  if (timeout.round != Round(0)) return;
+  const auto heard = heard_.find({watched.validator, timeout.instance});
+  if (heard != heard_.end() && journal_.now() - heard->second >= std::chrono::seconds(1)) return;
+  journal_.violation("L5", timeout.instance.text(),
+                     fmt::format("validator {} votes for the end of round 0 of instance {} before its time",
+                                 watched.validator, timeout.instance.text()));
 }
 
 void Witness::check_state(const Watched& watched, const AccountState& state) {

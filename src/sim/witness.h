@@ -43,8 +43,10 @@ class Witness {
     std::size_t validator;
     const Chronicle* chronicle;
   };
+  void hears(const Watched& watched, ByteView body);
   void answered(const Watched& watched, ByteView body, const std::shared_ptr<const Bytes>& query);
   void check_vote(const Watched& watched, const protocol::Vote& vote, const std::shared_ptr<const Bytes>& query);
+  void check_timeout(const Watched& watched, const protocol::Timeout& timeout);
   void check_state(const Watched& watched, const protocol::AccountState& state);
   void check_refusal(const Watched& watched, const protocol::Refusal& refusal,
                      const std::shared_ptr<const Bytes>& query);
@@ -55,8 +57,11 @@ class Witness {
   std::map<std::string, Watched> watched_;
   std::unordered_map<std::uint64_t, std::unordered_map<std::uint64_t, std::shared_ptr<const Bytes>>> asked_;
   std::vector<Voted> voted_;
+  // When a validator heard of an instance for the first time, at the earliest.
+  std::map<std::pair<std::size_t, protocol::Uid>, MonotonicTime> heard_;
   std::vector<std::shared_ptr<const Bytes>> overheard_;
   std::map<std::tuple<std::size_t, protocol::Uid, protocol::SequenceNumber>, protocol::Hash> votes_;
+  std::map<std::tuple<std::size_t, protocol::Uid, protocol::Round>, protocol::Decision> precommits_;
   static constexpr std::size_t overheard_max = 512;
 };
 

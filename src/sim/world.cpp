@@ -17,8 +17,8 @@ using std::chrono::seconds;
 namespace {
 
 constexpr std::size_t accounts_per_user = 3;
-constexpr std::size_t trace_lines = 100000;
-constexpr std::size_t accounts_per_attacker = 4;
+constexpr std::size_t trace_lines = 400;
+constexpr std::size_t accounts_per_attacker = 6;
 constexpr Duration busy_time_min = seconds(4);  // with faults, if there is that much to do
 constexpr Duration busy_time_max = seconds(14);
 constexpr Duration finish_time_max = std::chrono::minutes(15);  // after them

@@ -111,6 +111,14 @@ Tick::Prepared Tick::prepare(const Message& message, VerificationBatch& batch) {
   return prepared;
 }
 
+// For a mutant: L2 lets a lock be made whatever is known of its instance here, as others know less.
+bool Tick::decided_here(const RequestOrder& order) const {
+  const auto* lock = std::get_if<LockInto>(&order.request.operation);
+  const OwnedShard* owned = lock ? parts_.shards.find(shard_of(lock->instance)) : nullptr;
+  const auto state = owned ? owned->shard.instance(lock->instance) : std::nullopt;
+  return state && state->decided;
+}
+
 Tick::Prepared Tick::prepare_query(const Query& query, VerificationBatch& batch) {
   Prepared prepared;
   const Uid* target = target_of(query);
@@ -121,7 +129,9 @@ Tick::Prepared Tick::prepare_query(const Query& query, VerificationBatch& batch)
     prepared.answer = refused(Moved{id});
   } else if (const auto* submit = std::get_if<SubmitOrder>(&query)) {
     auto early = owned->shard.look_up(submit->order);  // R1 to R5, no signature needed
-    if (!early) {
+    if (mutant("lock_looks_at_instance") && decided_here(submit->order)) {
+      prepared.answer = refused(InvalidOperation{"the instance is decided"});
+    } else if (!early) {
       prepared.place = batch.add(submit->order, owned->shard.affordable(submit->order));
     } else if (auto* refusal = std::get_if<Refusal>(&*early)) {
       prepared.answer = refused(std::move(*refusal));

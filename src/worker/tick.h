@@ -104,6 +104,7 @@ class Tick {
 
   void take_own(std::vector<Message>& messages);
   Prepared prepare(const Message& message, protocol::VerificationBatch& batch);
+  [[nodiscard]] bool decided_here(const protocol::RequestOrder& order) const;
   Prepared prepare_query(const protocol::Query& query, protocol::VerificationBatch& batch);
   Prepared prepare_instance(const protocol::InstanceMessage& message, const OwnedShard& owned,
                             protocol::VerificationBatch& batch);
