@@ -173,19 +173,21 @@ Task<void> Attacker::conspire(Process& process, Purse& one, Purse& other) {
   if (!co_await lock_in(process, one, plot) || !co_await lock_in(process, other, plot)) co_return;
   world_.journal.count("conspiracies");
 
-  const auto whom = [&] { return rng.chance(700'000) ? everybody() : some(process); };
+  // At random; or straight for two decisions: one is certified by all in round 0 and kept, then the other.
+  const bool straight = rng.chance(500'000);
+  const auto whom = [&] { return straight || rng.chance(700'000) ? everybody() : some(process); };
+  Decision decisions[] = {Confirmed{}, Aborted{}};
+  if (rng.chance(500'000)) std::swap(decisions[0], decisions[1]);
   for (std::uint32_t round = 0; round < 3; ++round) {
     const std::size_t leader = leader_of(terms, Round(round));
     const Seat& seat = plot.seats[round == 0 ? rng.pick(2) : leader];
-    Decision decisions[] = {Confirmed{}, Aborted{}};
-    if (rng.chance(500'000)) std::swap(decisions[0], decisions[1]);
     for (const Decision& decision : decisions) {
+      if (straight && &decision != &decisions[round > 0]) continue;
       co_await propose(process, plot, seat, {current_epoch, instance, Round(round), decision}, whom());
-      if (rng.chance(500'000)) break;
     }
     for (std::size_t i = plot.precommits.size(); i > 0; --i)
-      if (rng.chance(400'000)) co_await commit(process, plot, plot.precommits[i - 1], whom());
-    co_await sleep_for(process.executor, std::chrono::seconds(1U << round));
+      if (straight || rng.chance(400'000)) co_await commit(process, plot, plot.precommits[i - 1], whom());
+    co_await sleep_for(process.executor, milliseconds(1200U << round));
     co_await end_round(process, plot, Round(round), whom());
   }
   for (const Certificate& precommit : std::vector(plot.precommits))

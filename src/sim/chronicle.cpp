@@ -122,6 +122,12 @@ void Chronicle::take(ShardId /*shard*/, const InstanceChanged& record) {
   if (record.lock && known.lock && round_of(*record.lock) < round_of(*known.lock))
     journal_.violation("L4", record.instance.text(),
                        fmt::format("{} lets a lock of instance {} go for an older one", name_, record.instance.text()));
+  const std::optional<Certificate>& lock_now = record.lock ? record.lock : known.lock;
+  const bool votes_now = record.voted && (record.round != known.round || known.voted != record.voted);
+  if (votes_now && lock_now && std::get<PreCommit>(lock_now->value.kind).proposal.decision != *record.voted)
+    journal_.violation(
+        "L4", record.instance.text(),
+        fmt::format("{} votes in instance {} against what it is locked on", name_, record.instance.text()));
   if (record.decided && on_decided_)
     on_decided_(record.instance, std::get<Commit>(record.decided->value.kind).proposal.decision);
   if (record.round < known.round)

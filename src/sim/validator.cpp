@@ -14,10 +14,11 @@ namespace {
 constexpr Duration restart_min = std::chrono::milliseconds(50);
 constexpr Duration restart_max = std::chrono::milliseconds(800);
 
-// As the server commands open it.
-store::RetryOptions retry_options() {
+// As the server commands open it; or writes soon give up, as what stands above has to be right with or without retries.
+store::RetryOptions retry_options(bool patient) {
   const store::RetryPolicy reads{.deadline = std::chrono::seconds(30)};
-  return {.put = {}, .get = reads, .del = {}, .list = reads};
+  const store::RetryPolicy impatient{.deadline = std::chrono::milliseconds(50)};
+  return {.put = patient ? store::RetryPolicy{} : impatient, .get = reads, .del = {}, .list = reads};
 }
 
 }  // namespace
@@ -29,7 +30,7 @@ struct Validator::WorkerProcess {
   WorkerProcess(Validator& v, SimExecutor& e, std::size_t slot, SimRng random)
       : executor(e),
         rng(random),
-        store(v.bucket_.open(e), e, rng, retry_options()),
+        store(v.bucket_.open(e), e, rng, retry_options(random.chance(700'000))),
         clients(v.network_.transport(e, v.sites_[slot])),
         internal(v.network_.transport(e, v.sites_[slot])),
         worker({e, rng, store, *clients, *internal}, v.genesis_, v.key_, options_of(v, slot)) {}
@@ -63,7 +64,7 @@ struct Validator::BalancerProcess {
   BalancerProcess(Validator& v, SimExecutor& e, SimRng random)
       : executor(e),
         rng(random),
-        store(v.bucket_.open(e), e, rng, retry_options()),
+        store(v.bucket_.open(e), e, rng, retry_options(true)),
         transport(v.network_.transport(e, v.sites_.back())),
         balancer(e, rng, store, *transport, options_of(v)) {}
   ~BalancerProcess() { executor.kill(); }

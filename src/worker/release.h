@@ -54,14 +54,14 @@ class ReleaseQueue {
  public:
   // `after`: all records with a number below it must be durable first. Never lower than that of the one before.
   void push(ledger::RecordNumber after, Release release) {
-    if (mutant("repeat_before_durable") && after == 0) return queue_.push_front({after, std::move(release)});
+    if (leaves_early(after, release)) return queue_.push_front({0, std::move(release)});
     ZEF_CHECK(queue_.empty() || queue_.back().after <= after);
     queue_.push_back({after, std::move(release)});
   }
   // Hands over everything that may leave now, in order.
   template <class Consumer>
   void release(ledger::RecordNumber confirmed, Consumer consume) {
-    while (!queue_.empty() && (queue_.front().after <= confirmed || leaves_early(queue_.front().release))) {
+    while (!queue_.empty() && queue_.front().after <= confirmed) {
       Release release = std::move(queue_.front().release);
       queue_.pop_front();
       consume(std::move(release));
@@ -70,8 +70,9 @@ class ReleaseQueue {
   [[nodiscard]] std::size_t size() const { return queue_.size(); }
 
  private:
-  static bool leaves_early(const Release& release) {
-    return (mutant("answer_before_durable") && std::holds_alternative<ClientAnswer>(release)) ||
+  static bool leaves_early(ledger::RecordNumber after, const Release& release) {
+    return (mutant("repeat_before_durable") && after == 0) ||
+           (mutant("answer_before_durable") && std::holds_alternative<ClientAnswer>(release)) ||
            (mutant("ack_before_durable") && std::holds_alternative<PeerAnswer>(release)) ||
            (mutant("effects_before_durable") && std::holds_alternative<EffectsOut>(release));
   }
