@@ -56,7 +56,14 @@ class Attacker {
     KeySeed delegate;
     protocol::Certificate lock;
   };
+  // What conspirators are after.
+  enum class Plan {
+    chance,
+    second_decision,  // one certified and committed in each round
+    old_certificate,  // the first one is kept, the second one committed, then the first one is carried
+  };
   struct Plot {
+    Plan plan = Plan::chance;
     protocol::Uid instance;
     protocol::Proof start;
     std::vector<Seat> seats{};

@@ -78,8 +78,9 @@ Task<void> Attacker::propose(Process& process, Plot& plot, const Seat& seat, Pro
                          .locks = {},
                          .carried = {},
                          .start = plot.start};
-  if (!plot.precommits.empty() && process.rng.chance(600'000))
-    message.carried = plot.precommits[process.rng.pick(plot.precommits.size())];
+  if (!plot.precommits.empty() && process.rng.chance(plot.plan == Plan::old_certificate ? 1'000'000 : 600'000))
+    message.carried =
+        plot.precommits[plot.plan == Plan::old_certificate ? 0 : process.rng.pick(plot.precommits.size())];
   for (const Certificate& known : plot.locks) message.locks.push_back(known);
   message.signature = sign_with(message.proposal, seat.delegate);
   for (const Ballot& ballot : co_await poll(process, std::move(message), std::move(whom))) {
@@ -123,7 +124,7 @@ Task<void> Attacker::meddle(Process& process, Purse& purse) {
   const Uid instance = newest->instance;
   auto start = co_await start_of(process, instance);
   if (!start) co_return;
-  Plot plot{.instance = instance, .start = std::move(*start)};
+  Plot plot{.plan = Plan::chance, .instance = instance, .start = std::move(*start)};
   if (!co_await lock_in(process, purse, plot) || rng.chance(300'000)) co_return;  // or runs
 
   for (std::uint32_t turn = 0; turn < 3; ++turn) {
@@ -166,27 +167,31 @@ Task<void> Attacker::conspire(Process& process, Purse& one, Purse& other) {
   Votes votes;
   co_await gather(process, sign(request, one.seed), everybody(), votes);
   if (weight_of(votes) < world_.rules.committee.quorum()) co_return;
-  Plot plot{.instance = instance, .start = {one.account, {}, certificate_of(value_of(request), votes), std::nullopt}};
+  Plot plot{.plan = Plan::chance,
+            .instance = instance,
+            .start = {one.account, {}, certificate_of(value_of(request), votes), std::nullopt}};
   co_await show(process, plot.start.certificate, everybody());
   one.next = at;
   one.head = hash_of(world_.rules.id, request);
   if (!co_await lock_in(process, one, plot) || !co_await lock_in(process, other, plot)) co_return;
   world_.journal.count("conspiracies");
 
-  // At random; or straight for two decisions: one is certified by all in round 0 and kept, then the other.
-  const bool straight = rng.chance(500'000);
-  const auto whom = [&] { return straight || rng.chance(700'000) ? everybody() : some(process); };
+  plot.plan = static_cast<Plan>(rng.pick(3));
+  const bool planned = plot.plan != Plan::chance;
+  const auto whom = [&] { return planned || rng.chance(700'000) ? everybody() : some(process); };
   Decision decisions[] = {Confirmed{}, Aborted{}};
   if (rng.chance(500'000)) std::swap(decisions[0], decisions[1]);
   for (std::uint32_t round = 0; round < 3; ++round) {
     const std::size_t leader = leader_of(terms, Round(round));
     const Seat& seat = plot.seats[round == 0 ? rng.pick(2) : leader];
     for (const Decision& decision : decisions) {
-      if (straight && &decision != &decisions[round > 0]) continue;
+      if (planned && &decision != &decisions[round % 2]) continue;
       co_await propose(process, plot, seat, {current_epoch, instance, Round(round), decision}, whom());
     }
-    for (std::size_t i = plot.precommits.size(); i > 0; --i)
-      if (straight || rng.chance(400'000)) co_await commit(process, plot, plot.precommits[i - 1], whom());
+    const bool keeps = plot.plan == Plan::old_certificate && round == 0;
+    for (std::size_t i = plot.precommits.size(); i > 0 && !keeps; --i)
+      if (planned ? i == plot.precommits.size() : rng.chance(400'000))
+        co_await commit(process, plot, plot.precommits[i - 1], whom());
     co_await sleep_for(process.executor, milliseconds(1200U << round));
     co_await end_round(process, plot, Round(round), whom());
   }

@@ -52,7 +52,7 @@ void Chronicle::take(const ledger::LogRecord& stored) {
 
 void Chronicle::take(ShardId /*shard*/, const VoteMade& record) {
   const Hash hash = hash_of(rules_.id, record.request);
-  const auto [known, added] = votes_.try_emplace({record.request.account, record.request.sequence_number}, hash);
+  const auto [known, added] = votes_.try_emplace(Place{record.request.account, record.request.sequence_number}, hash);
   if (!added && known->second != hash)
     journal_.violation("votes", record.request.account.text(),
                        fmt::format("{} logs votes for two requests of account {} at number {}", name_,
@@ -95,10 +95,13 @@ void Chronicle::take(ShardId shard, const EffectsReceived& record) {
           "I5", credit->sender.text(),
           fmt::format("{}: account {} is credited for request {} of account {}, which is not durable", name_,
                       credit->recipient.text(), credit->sequence_number.value(), credit->sender.text()));
-    if (credit && !received_.emplace(credit->sender, credit->sequence_number, credit->recipient).second)
+    if (!credit) continue;
+    std::vector<Uid>& credited = received_[{credit->sender, credit->sequence_number}];
+    if (std::ranges::count(credited, credit->recipient) > 0)
       journal_.violation("I4", credit->recipient.text(),
                          fmt::format("{}: account {} is credited twice for request {} of account {}", name_,
                                      credit->recipient.text(), credit->sequence_number.value(), credit->sender.text()));
+    credited.push_back(credit->recipient);
   }
 }
 

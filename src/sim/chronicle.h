@@ -9,12 +9,13 @@
 
 #include <functional>
 #include <map>
-#include <set>
 #include <string>
+#include <unordered_map>
 
 #include "ledger/segment.h"
 #include "shard/shard.h"
 #include "sim/journal.h"
+#include "sim/place.h"
 
 namespace zef::sim {
 
@@ -73,10 +74,10 @@ class Chronicle {
   std::function<void(const protocol::Request&, const protocol::Hash&)> on_executed_;
   std::function<void(const protocol::Uid&, const protocol::Decision&)> on_decided_;
   std::map<std::string, Log> logs_;  // by worker id, hexadecimal
-  std::map<std::pair<protocol::Uid, protocol::SequenceNumber>, protocol::Hash> votes_;
-  std::map<protocol::Uid, std::vector<protocol::Hash>> executed_;
+  std::unordered_map<Place, protocol::Hash, PlaceHash> votes_;
+  std::unordered_map<protocol::Uid, std::vector<protocol::Hash>> executed_;
   std::map<std::pair<protocol::ShardId, protocol::ShardId>, std::uint64_t> marks_;  // source, destination
-  std::set<std::tuple<protocol::Uid, protocol::SequenceNumber, protocol::Uid>> received_;
+  std::unordered_map<Place, std::vector<protocol::Uid>, PlaceHash> received_;       // by the request: who was credited
   std::map<protocol::Uid, shard::InstanceChanged> instances_;
   std::map<std::tuple<protocol::Uid, protocol::Round>, protocol::Decision> precommits_;
   std::map<protocol::ShardId, std::map<std::uint64_t, std::vector<Bytes>>> records_;  // by epoch

@@ -10,9 +10,9 @@ using std::chrono::seconds;
 
 namespace {
 
-constexpr Duration weigh_period = milliseconds(250);
+constexpr Duration weigh_period = milliseconds(500);
 constexpr std::size_t again_after_restart = 24;
-constexpr std::size_t again_at_the_end = 200;  // of each validator
+constexpr std::size_t again_at_the_end = 100;  // of each validator
 constexpr int rounds_max = 8;
 
 Balance supply_in(const Totals& totals) {
@@ -64,14 +64,14 @@ void Judge::start() {
 void Judge::executed(std::size_t validator, const Request& request, const Hash& hash) {
   world_.journal.event("validator {} has executed {} of account {}", validator, request.sequence_number.value(),
                        request.account.text());
-  const auto [known, added] = certified_.try_emplace({request.account, request.sequence_number}, hash);
+  const auto [known, added] = certified_.try_emplace(Place{request.account, request.sequence_number}, hash);
   if (std::holds_alternative<LockInto>(request.operation))
     world_.journal.violation(
         "C2", request.account.text(),
         fmt::format("validator {} executes a lock of account {}", validator, request.account.text()));
   if (world_.beyond_f) return;
   // What Byzantine validators alone have executed is nobody's business.
-  if (honest(validator) && accounted_.emplace(request.account, request.sequence_number).second) account_for(request);
+  if (honest(validator) && accounted_.insert({request.account, request.sequence_number}).second) account_for(request);
   if (const auto by_owner = world_.is_signed(request, hash); by_owner && !*by_owner)
     world_.journal.violation("R3", request.account.text(),
                              fmt::format("request {} of account {} was executed, and its owner never signed it",
@@ -214,7 +214,7 @@ Task<void> Judge::bring_up(const std::vector<Uid>& accounts, std::size_t& at, st
 
 void Judge::finish(const std::vector<Uid>& known) {
   std::set<Uid> all(known.begin(), known.end());
-  for (const auto& [place, hash] : certified_) all.insert(place.first);
+  for (const auto& [place, hash] : certified_) all.insert(place.account);
   const std::vector<Uid> accounts(all.begin(), all.end());
   bool equal = false;
   for (int round = 0; round < rounds_max && !equal; ++round) {

@@ -9,6 +9,8 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "client/quorum_driver.h"
@@ -67,12 +69,12 @@ class Judge {
   Witness witness_;
   std::vector<std::unique_ptr<Chronicle>> chronicles_;
   std::vector<Chronicle::Rebuilt> rebuilt_;
-  std::map<std::pair<protocol::Uid, protocol::SequenceNumber>, protocol::Hash> certified_;
+  std::unordered_map<Place, protocol::Hash, PlaceHash> certified_;
   std::map<protocol::Uid, protocol::Hash> created_;
   std::map<protocol::Uid, protocol::Decision> decisions_;
   // What the requests that honest validators have executed make of the genesis, counted here by itself: payments are
   // added up one by one.
-  std::set<std::pair<protocol::Uid, protocol::SequenceNumber>> accounted_;
+  std::unordered_set<Place, PlaceHash> accounted_;
   std::map<protocol::Uid, protocol::Balance> books_;
   std::set<protocol::Uid> closed_;
   protocol::Balance burned_ = 0;

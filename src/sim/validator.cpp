@@ -45,8 +45,8 @@ struct Validator::WorkerProcess {
     options.directory.period = validator.options_.map_period;
     options.directory.period_min = std::chrono::milliseconds(400);
     options.segment_cache_bytes = 4U << 20;
-    options.validator_roots = 2048;  // the usual sizes cost more to clear than a small simulation takes
-    options.client_roots = 1024;
+    options.validator_roots = 512;  // the usual sizes cost more to clear than a small simulation takes
+    options.client_roots = 256;
     return options;
   }
 

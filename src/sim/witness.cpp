@@ -103,7 +103,8 @@ void Witness::check_vote(const Watched& watched, const Vote& vote, const std::sh
   const Hash hash = hash_of(rules_.id, *request);
   journal_.event("validator {} votes for {} of account {}", watched.validator, request->sequence_number.value(),
                  request->account.text());
-  const auto [known, added] = votes_.try_emplace({watched.validator, request->account, request->sequence_number}, hash);
+  const auto [known, added] =
+      votes_[watched.validator].try_emplace(Place{request->account, request->sequence_number}, hash);
   if (!added && known->second != hash)
     journal_.violation("votes", request->account.text(),
                        fmt::format("validator {} votes for two requests of account {} at number {}", watched.validator,

@@ -60,7 +60,7 @@ class Witness {
   // When a validator heard of an instance for the first time, at the earliest.
   std::map<std::pair<std::size_t, protocol::Uid>, MonotonicTime> heard_;
   std::vector<std::shared_ptr<const Bytes>> overheard_;
-  std::map<std::tuple<std::size_t, protocol::Uid, protocol::SequenceNumber>, protocol::Hash> votes_;
+  std::map<std::size_t, std::unordered_map<Place, protocol::Hash, PlaceHash>> votes_;  // by validator
   std::map<std::tuple<std::size_t, protocol::Uid, protocol::Round>, protocol::Decision> precommits_;
   static constexpr std::size_t overheard_max = 512;
 };

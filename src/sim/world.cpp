@@ -21,7 +21,7 @@ constexpr std::size_t trace_lines = 400;
 constexpr std::size_t accounts_per_attacker = 6;
 constexpr Duration busy_time_min = seconds(4);  // with faults, if there is that much to do
 constexpr Duration busy_time_max = seconds(14);
-constexpr Duration finish_time_max = std::chrono::minutes(15);  // after them
+constexpr Duration finish_time_max = std::chrono::minutes(5);  // after them
 
 std::size_t users_for(std::uint64_t operations) {
   return static_cast<std::size_t>(std::clamp<std::uint64_t>(operations / 40, 4, 24));
