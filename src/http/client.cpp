@@ -1,0 +1,177 @@
+#include "http/client.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <fstream>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+#include "base/check.h"
+#include "http/transfer.h"
+
+namespace zef::http {
+namespace {
+
+constexpr std::size_t spare_handles_max = 64;
+
+bool same_name(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+bool global_init() {
+  static const bool good = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+  return good;
+}
+
+}  // namespace
+
+std::string_view name_of(Method method) {
+  switch (method) {
+    case Method::get: return "GET";
+    case Method::head: return "HEAD";
+    case Method::put: return "PUT";
+    case Method::del: return "DELETE";
+  }
+  return "";
+}
+
+std::string_view Response::header(std::string_view name) const {
+  const auto found =
+      std::ranges::find_if(headers, [name](const Header& header) { return same_name(header.name, name); });
+  return found == headers.end() ? std::string_view() : std::string_view(found->value);
+}
+
+// The thread with libcurl's multi handle, and the queue of what it is to begin.
+class Client::Transfers {
+ public:
+  explicit Transfers(ClientOptions options) : options_(std::move(options)), multi_(curl_multi_init()) {
+    if (multi_ == nullptr) return;
+    curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(options_.connections_max));
+    curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(options_.connections_max));
+    curl_multi_setopt(multi_, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));
+    thread_ = std::thread([this] { serve(); });
+  }
+  Transfers(const Transfers&) = delete;
+  Transfers& operator=(const Transfers&) = delete;
+  ~Transfers() {
+    if (multi_ == nullptr) return;
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    curl_multi_wakeup(multi_);
+    thread_.join();
+    for (auto& [easy, transfer] : running_) curl_multi_remove_handle(multi_, easy);
+    running_.clear();
+    curl_multi_cleanup(multi_);
+  }
+
+  [[nodiscard]] bool works() const { return multi_ != nullptr; }
+
+  // From any thread.
+  void submit(std::unique_ptr<Transfer> transfer) {
+    {
+      const std::lock_guard lock(mutex_);
+      queue_.push_back(std::move(transfer));
+    }
+    curl_multi_wakeup(multi_);
+  }
+
+ private:
+  void serve() {
+    while (begin_queued()) {
+      int running = 0;
+      curl_multi_perform(multi_, &running);
+      finish_done();
+      curl_multi_poll(multi_, nullptr, 0, 1000, nullptr);
+    }
+  }
+
+  // False when it is time to end.
+  bool begin_queued() {
+    std::vector<std::unique_ptr<Transfer>> queued;
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_) return false;
+      queued.swap(queue_);
+    }
+    for (auto& transfer : queued) begin(std::move(transfer));
+    return true;
+  }
+
+  void begin(std::unique_ptr<Transfer> transfer) {
+    Easy easy;
+    if (spare_.empty()) {
+      easy.reset(curl_easy_init());
+    } else {
+      easy = std::move(spare_.back());
+      spare_.pop_back();
+      curl_easy_reset(easy.get());
+    }
+    if (!transfer->prepare(std::move(easy), options_) || curl_multi_add_handle(multi_, transfer->easy()) != CURLM_OK) {
+      transfer->fail(FailureKind::never_sent, "no memory for another request");
+      return;
+    }
+    running_.emplace(transfer->easy(), std::move(transfer));
+  }
+
+  void finish_done() {
+    int left = 0;
+    while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
+      if (message->msg != CURLMSG_DONE) continue;
+      const CURLcode code = message->data.result;
+      const auto found = running_.find(message->easy_handle);
+      ZEF_CHECK(found != running_.end());
+      const std::unique_ptr<Transfer> transfer = std::move(found->second);
+      running_.erase(found);
+      curl_multi_remove_handle(multi_, transfer->easy());  // `message` is gone with it
+      transfer->finish(code);
+      if (spare_.size() < spare_handles_max) spare_.push_back(transfer->take_easy());
+    }
+  }
+
+  const ClientOptions options_;
+  CURLM* multi_;
+  std::unordered_map<CURL*, std::unique_ptr<Transfer>> running_;
+  std::vector<Easy> spare_;
+
+  std::mutex mutex_;
+  bool stopping_ = false;
+  std::vector<std::unique_ptr<Transfer>> queue_;
+
+  std::thread thread_;  // last: it uses all of the above
+};
+
+Client::Client(Executor& executor, std::unique_ptr<Transfers> transfers)
+    : executor_(executor), transfers_(std::move(transfers)) {}
+
+Client::~Client() { *alive_ = false; }
+
+Result<std::unique_ptr<Client>> Client::make(Executor& executor, ClientOptions options) {
+  if (!options.ca_file.empty() && !std::ifstream(options.ca_file).good())
+    return zef::fail(ErrorKind::invalid_input,
+                     fmt::format("cannot read the file of trusted certificates {}", options.ca_file));
+  if (!global_init()) return zef::fail(ErrorKind::io, "libcurl does not start");
+  auto transfers = std::make_unique<Transfers>(std::move(options));
+  if (!transfers->works()) return zef::fail(ErrorKind::io, "libcurl does not start");
+  return std::unique_ptr<Client>(new Client(executor, std::move(transfers)));
+}
+
+Task<Outcome> Client::send(Request request) {
+  co_return co_await from_callback<Outcome>([this, &request](auto done) {
+    auto waiting = std::make_shared<decltype(done)>(std::move(done));
+    transfers_->submit(std::make_unique<Transfer>(
+        std::move(request), [waiting, executor = &executor_, alive = alive_](Outcome outcome) {
+          executor->post([waiting, outcome = std::move(outcome), alive]() mutable {
+            // After the client's end nobody may go on as if it still existed.
+            if (*alive) (*waiting)(std::move(outcome));
+          });
+        }));
+  });
+}
+
+}  // namespace zef::http
