@@ -48,7 +48,9 @@ class Board {
     return found == place_of_.end() ? nobody : found->second;
   }
   [[nodiscard]] double weight(std::size_t shard) const { return shards_[shard].load + options_.shard_weight; }
-  [[nodiscard]] bool takes(std::size_t worker) const { return workers_[worker].takes && !workers_[worker].dead; }
+  [[nodiscard]] bool takes(std::size_t worker) const {
+    return workers_[worker].takes && !workers_[worker].leaves && !workers_[worker].dead;
+  }
   [[nodiscard]] bool may_move(std::size_t worker) const { return moves_of_[worker] < options_.moves_per_worker; }
   // Shares of a load go by cores.
   [[nodiscard]] double cores(std::size_t worker) const { return std::max(workers_[worker].cores, nothing); }
@@ -108,7 +110,7 @@ class Board {
   bool empty_draining() {
     std::vector<std::size_t> leaving;
     for (std::size_t i = 0; i < shards_.size(); ++i)
-      if (owner_[i] != nobody && !workers_[owner_[i]].dead && !takes(owner_[i])) leaving.push_back(i);
+      if (owner_[i] != nobody && !workers_[owner_[i]].dead && workers_[owner_[i]].leaves) leaving.push_back(i);
     const bool any = !leaving.empty();
     for (const std::size_t shard : heaviest_first(std::move(leaving))) {
       if (moving_[shard] || !may_move(owner_[shard])) continue;

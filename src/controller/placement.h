@@ -30,8 +30,9 @@ struct PlacementOptions {
 struct PlacedWorker {
   WorkerId worker;
   double cores = 1;
-  bool takes = true;  // alive and not draining: shards may come to it
-  bool dead = false;  // its shards must be rescued
+  bool takes = true;    // alive and not draining: shards may come to it
+  bool leaves = false;  // draining: its shards are to go elsewhere
+  bool dead = false;    // its shards must be rescued
 };
 
 struct PlacedShard {

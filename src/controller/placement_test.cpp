@@ -57,7 +57,7 @@ struct World {
     double takers = 0;
     for (std::size_t i = 0; i < workers.size(); ++i) {
       load += load_of(i);
-      takers += workers[i].takes && !workers[i].dead ? 1 : 0;
+      takers += workers[i].takes && !workers[i].leaves && !workers[i].dead ? 1 : 0;
     }
     return load / takers;
   }
@@ -148,6 +148,15 @@ TEST(Placement, shards_of_nobody_and_of_strangers_find_an_owner) {
   EXPECT_EQ(plan.rescues[1].victim, id(8));
 }
 
+TEST(Placement, an_owner_that_is_not_known_yet_is_left_alone) {
+  World world(2);
+  for (int i = 0; i < 20; ++i) world.add(0, 0.1);
+  world.workers[0].takes = false;
+  const Plan plan = world.plan();
+  EXPECT_TRUE(plan.moves.empty());
+  EXPECT_TRUE(plan.rescues.empty());
+}
+
 TEST(Placement, without_a_living_worker_nothing_can_be_done) {
   World world(1);
   world.add(0, 0.1);
@@ -159,7 +168,7 @@ TEST(Placement, a_draining_worker_is_emptied_before_anything_is_balanced) {
   World world(3);
   for (int i = 0; i < 4; ++i) world.add(0, 0.1);
   for (int i = 0; i < 20; ++i) world.add(1, 0.1);
-  world.workers[0].takes = false;
+  world.workers[0].leaves = true;
   const Plan plan = world.plan();
   ASSERT_EQ(plan.moves.size(), 2U);
   for (const Move& move : plan.moves) {
@@ -173,7 +182,7 @@ TEST(Placement, a_draining_worker_is_emptied_before_anything_is_balanced) {
 TEST(Placement, the_last_worker_that_takes_shards_drains_nowhere) {
   World world(1);
   world.add(0, 0.1);
-  world.workers[0].takes = false;
+  world.workers[0].leaves = true;
   EXPECT_TRUE(world.plan().moves.empty());
 }
 
@@ -256,15 +265,15 @@ TEST(Placement, settles_whatever_happens) {
     for (int hot = *rc::gen::inRange(0, 3); hot > 0; --hot) world.add(0, *rc::gen::inRange(1, 100));
     for (PlacedWorker& worker : world.workers) {
       worker.cores = *rc::gen::inRange(1, 5);
-      worker.takes = *rc::gen::inRange(0, 4) != 0;
+      worker.leaves = *rc::gen::inRange(0, 4) == 0;
       worker.dead = *rc::gen::inRange(0, 4) == 0;
     }
-    world.workers[0].takes = true;
+    world.workers[0].leaves = false;
     world.workers[0].dead = false;
     RC_ASSERT(world.settle());
     for (const PlacedShard& shard : world.shards) {
       const auto owner = std::ranges::find(world.workers, shard.owner, &PlacedWorker::worker);
-      RC_ASSERT(owner != world.workers.end() && owner->takes && !owner->dead);
+      RC_ASSERT(owner != world.workers.end() && !owner->leaves && !owner->dead);
     }
   }));
 }
@@ -273,7 +282,7 @@ TEST(Placement, never_has_more_moves_at_a_time_than_allowed) {
   EXPECT_TRUE(rc::check("two for each worker", [] {
     const auto workers = static_cast<std::size_t>(*rc::gen::inRange(2, 9));
     World world = any_world(workers, 1.0);
-    for (std::size_t i = 1; i < workers; ++i) world.workers[i].takes = *rc::gen::inRange(0, 3) != 0;
+    for (std::size_t i = 1; i < workers; ++i) world.workers[i].leaves = *rc::gen::inRange(0, 3) == 0;
     std::vector<Move> under_way;
     for (int round = 0; round < 4; ++round) {
       for (const Move& move : world.plan(under_way).moves) under_way.push_back(move);

@@ -29,7 +29,8 @@ struct WorkerReport {
   Duration log_backlog{};     // how long the oldest record has waited that is not yet on its way to the store
   Duration flush_interval{};  // how long a record waits by choice
   std::uint64_t memory_bytes = 0;
-  bool draining = false;  // it wants to end: gives its shards away and takes none
+  bool draining = false;  // gives its shards away and takes none, whoever asked it to
+  bool retiring = false;  // a controller asked it to, so its place is to be given up; else it comes back
 };
 
 // The worker that owns a shard, by the map; zeros: nobody yet. 1024 of them.
