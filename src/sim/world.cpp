@@ -27,6 +27,9 @@ std::size_t users_for(std::uint64_t operations) {
   return static_cast<std::size_t>(std::clamp<std::uint64_t>(operations / 40, 4, 24));
 }
 
+// Mostly few: large committees find the same bugs, more slowly.
+std::size_t validators_by(SimRng& rng) { return rng.chance(100'000) ? rng.between(8, 10) : rng.between(4, 7); }
+
 class World {
  public:
   explicit World(const WorldOptions& options);
@@ -74,7 +77,7 @@ World::World(const WorldOptions& options)
       rng_(options.seed * 0x9e3779b97f4a7c15U + 1),
       journal_(machine_, options.traced),
       network_(schedule_, rng_.fork()),
-      genesis_(make_genesis(rng_, options.validators ? options.validators : rng_.between(4, 7),
+      genesis_(make_genesis(rng_, options.validators ? options.validators : validators_by(rng_),
                             users() * accounts_per_user + attackers() * accounts_per_attacker, byzantine())),
       rules_(genesis_.genesis) {
   make_validators();
