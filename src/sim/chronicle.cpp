@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "crypto/root_cache.h"
 #include "protocol/verification.h"
@@ -59,7 +60,22 @@ void Chronicle::take(ShardId /*shard*/, const VoteMade& record) {
                                    record.request.account.text(), record.request.sequence_number.value()));
 }
 
+// C1, counted by itself: every signer once.
+bool Chronicle::has_quorum(const Certificate& certificate) const {
+  std::set<ValidatorIndex> signers;
+  unsigned __int128 weight = 0;
+  for (const auto& [index, signature] : certificate.votes) {
+    const ValidatorInfo* validator = rules_.committee.find(index);
+    if (validator && signers.insert(index).second) weight += validator->weight;
+  }
+  return weight >= rules_.committee.quorum();
+}
+
 void Chronicle::take(ShardId /*shard*/, const Executed& record) {
+  if (!has_quorum(record.proof.certificate) || (record.proof.lock && !has_quorum(*record.proof.lock)))
+    journal_.violation(
+        "C1", record.proof.account.text(),
+        fmt::format("{} executes a request of account {} without a quorum", name_, record.proof.account.text()));
   const auto requests = requests_of(rules_, record.proof);
   if (!requests) return journal_.violation("I1", record.proof.account.text(), name_ + " executes what is no proof");
   std::vector<Hash>& chain = executed_[record.proof.account];

@@ -58,6 +58,7 @@ class Chronicle {
     bool sealed = false;
     std::map<std::uint64_t, std::variant<ledger::Segment, ledger::Seal>> early;  // an earlier slot is missing
   };
+  [[nodiscard]] bool has_quorum(const protocol::Certificate& certificate) const;
   void take(const ledger::LogRecord& record);
   void take(protocol::ShardId shard, const shard::VoteMade& record);
   void take(protocol::ShardId shard, const shard::Executed& record);

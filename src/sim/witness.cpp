@@ -117,6 +117,8 @@ void Witness::check_vote(const Watched& watched, const Vote& vote, const std::sh
 // L5: round 0 ends 1 s after the first message about the instance, at the earliest.
 void Witness::check_timeout(const Watched& watched, const Timeout& timeout) {
   if (timeout.round != Round(0)) return;
+  const auto* instance = watched.chronicle->instance(timeout.instance);
+  if (instance && instance->round > Round(0)) return;  // over, by a certificate
   const auto heard = heard_.find({watched.validator, timeout.instance});
   if (heard != heard_.end() && journal_.now() - heard->second >= std::chrono::seconds(1)) return;
   journal_.violation("L5", timeout.instance.text(),
