@@ -111,7 +111,8 @@ int main(int count, char** words) {
       flags.json_only = true;
       continue;
     }
-    if (++i == count || !set(flags, flag, words[i])) return usage();
+    ++i;
+    if (i == count || !set(flags, flag, words[i])) return usage();
   }
   bool holds = true;
   std::string found;
