@@ -109,6 +109,7 @@ Outcome Shard::execute(const VerifiedProof& proof) {
 
 void Shard::State::apply_execution(AccountRecord& account, const std::shared_ptr<const Proof>& proof,
                                    std::span<const VerifiedProof::Item> items) {
+  touch(proof->account, account);
   for (const VerifiedProof::Item& item : items) apply_request(account, proof, item);
   account.pending.reset();
 }
@@ -149,6 +150,7 @@ void Shard::State::apply_request(AccountRecord& account, const std::shared_ptr<c
 }
 
 void Shard::State::apply_conflict(const Uid& account, SequenceNumber at) {
+  changes.any = true;
   conflicts.emplace(account, at);
   ++totals.conflicts;
 }
