@@ -13,6 +13,7 @@
 #include "ledger/takeover.h"
 #include "net/rpc.h"
 #include "protocol/genesis.h"
+#include "worker/checkpointer.h"
 #include "worker/peers.h"
 
 namespace zef::worker {
@@ -24,6 +25,7 @@ struct WorkerOptions {
   ledger::WorkerLog::Options log;
   ledger::Directory::Options directory;
   Peers::Options peers;
+  Checkpointer::Options checkpoints;
   Duration fee_period = std::chrono::seconds(10);
   std::size_t releases_max = 200'000;   // answers waiting for the log: beyond, clients are told Overloaded
   std::size_t history_reads_max = 256;  // pages being read at a time
@@ -58,6 +60,7 @@ class Worker {
   [[nodiscard]] protocol::Totals totals() const;
   [[nodiscard]] std::size_t shard_count() const;
   [[nodiscard]] std::uint64_t replayed_records() const;
+  [[nodiscard]] Checkpointer::Metrics checkpoint_metrics() const;
 
  private:
   struct State;
