@@ -174,6 +174,30 @@ TEST_F(CheckpointerTest, an_idle_worker_writes_nothing) {
   EXPECT_EQ(validator.map().entries, map);
 }
 
+TEST_F(CheckpointerTest, old_slots_are_deleted_and_their_history_is_still_served) {
+  validator.options().garbage_grace = seconds(20);
+  validator.options().checkpoints.every = seconds(4);
+  for (int generation = 0; generation < 3; ++generation) {
+    validator.start_all();
+    for (std::size_t i = 0; i < 100; ++i) {
+      pay_next(i % accounts);
+      validator.executor().advance(std::chrono::milliseconds(100));
+    }
+  }
+  ASSERT_TRUE(validator.settle());
+  const auto before = states();
+  std::vector<std::pair<std::vector<Proof>, std::vector<ReceivedCredit>>> pasts;
+  for (std::size_t i = 0; i < accounts; ++i) pasts.push_back(past(i));
+  const auto objects = validator.bucket()->list("workers/", "", 100'000).value().size();
+  validator.executor().advance(seconds(60));
+  EXPECT_GT(validator.find("w0")->garbage_metrics().archives, 0U);
+  EXPECT_LT(validator.bucket()->list("workers/", "", 100'000).value().size(), objects / 2);
+  validator.start_all();  // with nothing in its cache
+  EXPECT_EQ(states(), before);
+  for (std::size_t i = 0; i < accounts; ++i) EXPECT_EQ(past(i), pasts[i]);
+  expect_supply();
+}
+
 struct OneWorkerTest : CheckpointerTest {
   OneWorkerTest() : CheckpointerTest({"w0"}) {}
 };

@@ -1,6 +1,7 @@
 #include "worker/history.h"
 
 #include <algorithm>
+#include <set>
 
 #include "protocol/verification.h"
 
@@ -101,6 +102,16 @@ std::vector<History::Place> History::received(const protocol::Uid& account, std:
   const auto& list = found->second.received;
   const auto count = std::min<std::uint64_t>(limit, list.size() - from);
   return {list.begin() + static_cast<std::ptrdiff_t>(from), list.begin() + static_cast<std::ptrdiff_t>(from + count)};
+}
+
+bool History::keeps(ByteView body) {
+  // The first byte of a record says which one it is: the variant has fewer alternatives than a byte's ULEB128 holds.
+  static_assert(std::variant_size_v<shard::Record> < 0x80);
+  static const std::set<std::uint8_t> kept = {codec::encode(shard::Record(shard::Executed{})).front(),
+                                              codec::encode(shard::Record(shard::EffectsReceived{})).front(),
+                                              codec::encode(shard::Record(shard::ConflictSeen{})).front(),
+                                              codec::encode(shard::Record(shard::InstanceConflictSeen{})).front()};
+  return body.empty() || kept.contains(body.front());
 }
 
 Bytes History::save(const std::vector<protocol::Uid>& accounts, bool whole, const ledger::WorkerId& self,

@@ -40,6 +40,9 @@ class History {
   [[nodiscard]] std::uint64_t received_count(const protocol::Uid& account) const;
   [[nodiscard]] ledger::ReadPlace where(const Place& place) const;
 
+  // Whether a record must outlive its slot: it is asked for later, or it is evidence (C5).
+  [[nodiscard]] static bool keeps(ByteView body);
+
   // The past of these accounts for a checkpoint, as far as it stands before `end` in the log of `self`: all of it with
   // `whole`, else what came since it was saved or loaded last.
   [[nodiscard]] Bytes save(const std::vector<protocol::Uid>& accounts, bool whole, const ledger::WorkerId& self,

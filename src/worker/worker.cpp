@@ -12,6 +12,10 @@ using namespace protocol;
 constexpr std::uint32_t retry_after_ms = 50;
 // A shard with more closed lineage than this is saved before it is served: what is to be replayed stays bounded.
 constexpr std::size_t lineage_max = 4;
+// Garbage is looked for several times in a grace period, but no more often than in this time, nor more rarely than
+// that.
+constexpr Duration garbage_period_min = std::chrono::seconds(1);
+constexpr Duration garbage_period_max = std::chrono::minutes(10);
 
 Bytes refusal(Refusal why) { return codec::encode(Answer(Refused{std::move(why)})); }
 
@@ -55,6 +59,7 @@ struct Worker::State {
   std::unique_ptr<ledger::WorkerLog> log;
   std::unique_ptr<Tick> tick;
   std::unique_ptr<Checkpointer> checkpointer;
+  std::unique_ptr<ledger::GarbageCollector> garbage;
   std::move_only_function<void(Error)> fatal;
   std::uint64_t replayed = 0;
   std::size_t history_reads = 0;
@@ -221,6 +226,12 @@ struct Worker::State {
     schedule_tick();
     schedule_fee_totals();
     checkpointer->start();
+    if (options.garbage_grace > Duration::zero()) {
+      garbage = std::make_unique<ledger::GarbageCollector>(
+          ledger::GarbageCollector::Parts{world.executor, world.store, world.rng, self.id, &History::keeps},
+          options.garbage_grace);
+      scope.spawn(collect_garbage());
+    }
     log::info("worker", "{} serves {} shards as worker {} at {}; {} records replayed", options.name, owned->size(),
               self.id.hex(), self.client_address, replayed);
     co_return Result<void>{};
@@ -249,6 +260,16 @@ struct Worker::State {
       checkpointer->loaded(one.shard, one.entry.epoch, one.entry.checkpoint->objects, whole, changes);
     }
     co_return Result<void>{};
+  }
+
+  Task<> collect_garbage() {
+    const Duration period = std::clamp<Duration>(options.garbage_grace / 4, garbage_period_min, garbage_period_max);
+    for (;;) {
+      co_await sleep_for(world.executor, period);
+      if (stopped || !serving) co_return;
+      if (const auto done = co_await garbage->collect(log->slots_confirmed()); !done)
+        log::warning("worker", "a search for garbage ended early: {}", done.error().message);
+    }
   }
 
   Task<Result<void>> save_long_lineage(const std::vector<ledger::OwnedShard>& owned) {
@@ -351,6 +372,9 @@ std::size_t Worker::shard_count() const {
   return count;
 }
 std::uint64_t Worker::replayed_records() const { return state_->replayed; }
+ledger::GarbageCollector::Metrics Worker::garbage_metrics() const {
+  return state_->garbage ? state_->garbage->metrics() : ledger::GarbageCollector::Metrics{};
+}
 Checkpointer::Metrics Worker::checkpoint_metrics() const {
   return state_->checkpointer ? state_->checkpointer->metrics() : Checkpointer::Metrics{};
 }
