@@ -52,6 +52,9 @@ struct WorkerFlags : ServerFlags {
   std::filesystem::path tls;
   std::uint64_t flush_delay_ms = 25;
   std::uint64_t fee_period_ms = 10'000;
+  std::uint64_t checkpoint_every_ms = 30'000;
+  std::uint64_t checkpoint_log_mib = 256;
+  std::uint64_t garbage_grace_s = 3600;
   double flushes_per_second_max = 0;
   std::size_t in_flight_max = ledger::slots_in_flight_max;
 };
@@ -69,6 +72,9 @@ Result<worker::WorkerOptions> worker_options(const WorkerFlags& flags) {
   options.log.flushes_per_second_max = flags.flushes_per_second_max;
   options.log.in_flight_max = flags.in_flight_max;
   options.fee_period = milliseconds(flags.fee_period_ms);
+  options.checkpoints.every = milliseconds(flags.checkpoint_every_ms);
+  options.checkpoints.log_bytes = flags.checkpoint_log_mib << 20;
+  options.garbage_grace = std::chrono::seconds(flags.garbage_grace_s);
   return options;
 }
 
@@ -249,6 +255,17 @@ void add_worker(Program& program) {
       ->capture_default_str();
   app.add_option("--fee-period-ms", flags->fee_period_ms, "How often fees go to the reward accounts")
       ->check(CLI::Range(10, 86'400'000))
+      ->capture_default_str();
+  app.add_option("--checkpoint-every-ms", flags->checkpoint_every_ms,
+                 "How often each shard is saved, so that a restart has so much less to replay; 0: only at the end")
+      ->check(CLI::Range(0, 86'400'000))
+      ->capture_default_str();
+  app.add_option("--checkpoint-log-mib", flags->checkpoint_log_mib, "Sooner when so much was logged since")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--garbage-grace-s", flags->garbage_grace_s,
+                 "How long what nobody needs stays in the store; 0: for ever")
+      ->check(CLI::Range(0, 31'536'000))
       ->capture_default_str();
   flags->add_to(app);
 }

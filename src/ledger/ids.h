@@ -25,6 +25,8 @@ inline constexpr std::size_t group_count = 16;  // objects of the shard map, 64 
 [[nodiscard]] std::string head_key(const WorkerId& worker);             // workers/<hex id>/head
 [[nodiscard]] std::string slot_key(const WorkerId& worker, Slot slot);  // workers/<hex id>/log/<16 hex digits>
 [[nodiscard]] std::string group_key(std::size_t group);                 // shards/<2 digits>
+[[nodiscard]] std::string checkpoint_key(std::size_t group, const WorkerId& worker, std::uint32_t number);
+[[nodiscard]] std::string archive_key(const WorkerId& worker, std::uint64_t block);  // archive/<hex id>/<16 hex digits>
 [[nodiscard]] std::string network_key();  // network: which network and validator this store is of
 
 }  // namespace zef::ledger

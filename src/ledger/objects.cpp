@@ -6,10 +6,24 @@ namespace zef::ledger {
 namespace {
 
 constexpr std::size_t group_size = protocol::shard_count / group_count;
-constexpr std::uint32_t version_known = 1;
+constexpr std::uint32_t head_version = 1;
+
+std::string_view checkpoint_fault(const ShardEntry& entry, const ShardCheckpoint& checkpoint) {
+  if (checkpoint.epoch == 0 || checkpoint.epoch > entry.epoch) return "a checkpoint of an epoch that never was";
+  if (checkpoint.objects.empty() || checkpoint.objects.size() > checkpoint_objects_max)
+    return "a checkpoint of too many objects, or none";
+  if (!entry.lineage.empty()) {
+    const LineageEntry& line = entry.lineage.front();
+    if (line.epoch < checkpoint.epoch || (line.epoch == checkpoint.epoch && line.from < checkpoint.slot))
+      return "lineage from before the checkpoint";
+  }
+  return {};
+}
 
 // What is wrong with an entry, or nothing.
 std::string_view entry_fault(const ShardEntry& entry) {
+  if (entry.checkpoint)
+    if (const auto fault = checkpoint_fault(entry, *entry.checkpoint); !fault.empty()) return fault;
   std::uint64_t last_epoch = 0;
   for (std::size_t i = 0; i < entry.lineage.size(); ++i) {
     const LineageEntry& line = entry.lineage[i];
@@ -33,8 +47,9 @@ Result<ShardGroup> decode_group(std::size_t group, ByteView bytes) {
   const std::string key = group_key(group);
   auto decoded = decode_object<ShardGroup>(key, bytes);
   if (!decoded) return decoded;
-  if (decoded->version != version_known)
-    return corrupt_object(key, fmt::format("shard map of version {}, this program reads 1", decoded->version));
+  if (decoded->version != map_version)
+    return corrupt_object(key,
+                          fmt::format("shard map of version {}, this program reads {}", decoded->version, map_version));
   if (decoded->group != group || decoded->entries.size() != group_size)
     return corrupt_object(key, "not this group of the shard map");
   for (std::size_t i = 0; i < group_size; ++i)
@@ -58,8 +73,9 @@ Result<WorkerHead> decode_head(const WorkerId& worker, ByteView bytes) {
   const std::string key = head_key(worker);
   auto decoded = decode_object<WorkerHead>(key, bytes);
   if (!decoded) return decoded;
-  if (decoded->version != version_known)
-    return corrupt_object(key, fmt::format("worker head of version {}, this program reads 1", decoded->version));
+  if (decoded->version != head_version)
+    return corrupt_object(
+        key, fmt::format("worker head of version {}, this program reads {}", decoded->version, head_version));
   if (decoded->worker != worker) return corrupt_object(key, "the head of another worker");
   return decoded;
 }

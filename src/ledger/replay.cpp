@@ -29,6 +29,7 @@ struct WaitingRecord {
 // Records of one shard at one epoch in one log: a closed lineage entry.
 struct Span {
   LineageEntry line;
+  std::uint32_t first_record = 0;  // in slot line.from: what is before it stands in the checkpoint
   std::vector<WaitingRecord> waiting;
   bool read_to_end = false;
 };
@@ -78,7 +79,9 @@ Replay::Replay(std::vector<OwnedShard> shards, ReplayRecord deliver) : deliver_(
       log.from = std::min(log.from, line.from);
       log.to = std::max(log.to, *line.to);
       log.spans[owned.shard.value()].emplace_back(shards_.size(), replay.spans.size());
-      replay.spans.push_back({line, {}, false});
+      const auto& checkpoint = owned.entry.checkpoint;
+      const bool cut = checkpoint && checkpoint->epoch == line.epoch && checkpoint->slot == line.from;
+      replay.spans.push_back({line, cut ? checkpoint->record : 0, {}, false});
     }
     shards_.push_back(std::move(replay));
   }
@@ -140,6 +143,7 @@ Result<void> Replay::take_segment(const LogReplay& log, Segment segment) {
       ShardReplay& shard = shards_[shard_index];
       Span& span = shard.spans[span_index];
       if (record.shard_epoch != span.line.epoch || slot < span.line.from || slot >= *span.line.to) continue;
+      if (slot == span.line.from && i < span.first_record) continue;
       const ReadPlace place{log.worker, static_cast<std::uint32_t>(slot), static_cast<std::uint32_t>(i)};
       if (span_index > shard.current) {
         span.waiting.push_back({place, std::move(record.body)});
@@ -171,15 +175,36 @@ Result<void> Replay::end_log(const LogReplay& log) {
   return {};
 }
 
+// Where to begin. Slots below `trim` were deleted when no lineage covered them: an entry that begins there was made
+// later, when its worker was beyond them already, and has no records in them.
+Task<Result<Slot>> first_slot(Executor& executor, store::ObjectStore& store, WorkerId worker, Slot from) {
+  const std::string key = slot_key(worker, from);
+  Patience patience(&executor);
+  for (;;) {
+    const auto there = co_await store.get(key, store::Range{0, slot_header_size});
+    if (there && *there) co_return from;
+    if (there) {
+      const auto head = co_await read_head(store, worker);
+      if (head) co_return std::max(from, head->value.trim);
+      if (head.error().kind != ErrorKind::unavailable) co_return from;  // then it is the slot that is missing
+    }
+    const auto trouble = there ? fail(ErrorKind::unavailable, head_key(worker)) : store_error(key, there.error());
+    if (!co_await patience.again(trouble.error().kind)) co_return trouble;
+  }
+}
+
 Task<Result<void>> Replay::read_log(Executor& executor, store::ObjectStore& store, const LogReplay& log) {
+  const auto from = co_await first_slot(executor, store, log.worker, log.from);
+  if (!from) co_return std::unexpected(from.error());
+  if (*from > log.to) co_return Result<void>{};
   ReadAhead slots(
-      executor, store, [worker = log.worker](Slot slot) { return slot_key(worker, slot); }, log.from, log.to + 1,
+      executor, store, [worker = log.worker](Slot slot) { return slot_key(worker, slot); }, *from, log.to + 1,
       segments_in_flight);
   std::optional<crypto::Hash> previous;
-  if (log.from == 0) previous.emplace();
+  if (*from == 0) previous.emplace();
   std::optional<RecordNumber> next_record;
-  if (log.from == 0) next_record = 0;
-  for (Slot slot = log.from; slot <= log.to; ++slot) {
+  if (*from == 0) next_record = 0;
+  for (Slot slot = *from; slot <= log.to; ++slot) {
     const std::string key = slot_key(log.worker, slot);
     auto got = co_await slots.next();
     for (Patience patience(&executor); !got; got = co_await store.get(key)) {

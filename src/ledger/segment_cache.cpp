@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "ledger/archive.h"
 #include "ledger/objects.h"
 #include "ledger/takeover.h"
 
@@ -35,7 +36,8 @@ struct SegmentCache::State {
   State(store::ObjectStore& store_in, std::size_t bytes_max_in) : store(store_in), bytes_max(bytes_max_in) {}
 
   void insert(const SegmentKey& key, std::shared_ptr<const Segment> segment);
-  static Task<Shared> read(store::ObjectStore& store, SegmentKey key);
+  static Task<Shared> read(State& state, SegmentKey key);
+  static Task<Shared> read_archived(State& state, SegmentKey key);
   static Task<void> fetch(State& state, SegmentKey key);
   static Task<Shared> segment(State& state, SegmentKey key);
 
@@ -62,11 +64,28 @@ void SegmentCache::State::insert(const SegmentKey& key, std::shared_ptr<const Se
   bytes += cost;
 }
 
-Task<Shared> SegmentCache::State::read(store::ObjectStore& store, SegmentKey key) {
+// The slot was deleted: what is still asked for stands in an archive, with that of its neighbours.
+Task<Shared> SegmentCache::State::read_archived(State& state, SegmentKey key) {
   const auto [worker, slot] = key;
-  auto got = co_await store.get(slot_key(worker, slot));
+  auto archived = co_await read_archive(state.store, worker, slot / archive_slots);
+  if (!archived) co_return std::unexpected(std::move(archived.error()));
+  Shared result = fail(ErrorKind::not_found, slot_key(worker, slot) + ": there is no such segment");
+  for (auto& [neighbour, segment] : *archived) {
+    auto shared = std::make_shared<const Segment>(std::move(segment));
+    if (neighbour == slot) {
+      result = std::move(shared);
+    } else if (!state.entries.contains({worker, neighbour})) {
+      state.insert({worker, neighbour}, std::move(shared));
+    }
+  }
+  co_return result;
+}
+
+Task<Shared> SegmentCache::State::read(State& state, SegmentKey key) {
+  const auto [worker, slot] = key;
+  auto got = co_await state.store.get(slot_key(worker, slot));
   if (!got) co_return store_error(slot_key(worker, slot), std::move(got.error()));
-  if (!*got) co_return fail(ErrorKind::not_found, slot_key(worker, slot) + ": there is no such segment");
+  if (!*got) co_return co_await read_archived(state, key);
   auto decoded = decode_slot_of(worker, slot, (*got)->bytes);
   if (!decoded) co_return std::unexpected(std::move(decoded.error()));
   auto* segment = std::get_if<Segment>(&*decoded);
@@ -75,8 +94,8 @@ Task<Shared> SegmentCache::State::read(store::ObjectStore& store, SegmentKey key
 }
 
 Task<void> SegmentCache::State::fetch(State& state, SegmentKey key) {
-  const Shared result = co_await read(state.store, key);
-  if (result) state.insert(key, *result);
+  const Shared result = co_await read(state, key);
+  if (result && !state.entries.contains(key)) state.insert(key, *result);
   auto waiters = std::move(state.under_way.extract(key).mapped());
   for (Waiter& waiter : waiters) waiter(result);
 }

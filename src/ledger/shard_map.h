@@ -24,19 +24,43 @@ struct LineageEntry {
       codec::fields<&LineageEntry::worker, &LineageEntry::epoch, &LineageEntry::from, &LineageEntry::to>;
 };
 
+// An object checkpoints/<group>/<worker>-<number>.
+struct CheckpointName {
+  WorkerId worker;
+  std::uint32_t number = 0;
+  friend auto operator<=>(const CheckpointName&, const CheckpointName&) = default;
+  static constexpr auto fields = codec::fields<&CheckpointName::worker, &CheckpointName::number>;
+};
+
+// The newest checkpoint of a shard: its state after all records of earlier epochs, and of this epoch those before
+// record `record` of slot `slot` of that epoch's log.
+struct ShardCheckpoint {
+  std::uint64_t epoch = 0;
+  Slot slot = 0;
+  std::uint32_t record = 0;
+  std::vector<CheckpointName> objects;  // the first holds the whole state, each other what changed since
+  friend bool operator==(const ShardCheckpoint&, const ShardCheckpoint&) = default;
+  static constexpr auto fields = codec::fields<&ShardCheckpoint::epoch, &ShardCheckpoint::slot,
+                                               &ShardCheckpoint::record, &ShardCheckpoint::objects>;
+};
+inline constexpr std::size_t checkpoint_objects_max = 16;
+
 struct ShardEntry {
   WorkerId owner;                              // zeros: nobody yet
   std::string assigned_to;                     // slot name of the worker that should serve it, "w0", ...
   std::uint64_t epoch = 0;                     // + 1 with every change of owner
   FixedBytes<struct EntryNonceTag, 16> nonce;  // of the last change: an ambiguous compare-and-set is judged by it
   std::vector<LineageEntry> lineage;           // ascending epochs; the owner's open entry is last
+  std::optional<ShardCheckpoint> checkpoint;   // the lineage is what came after it; none: nothing is before the lineage
   friend bool operator==(const ShardEntry&, const ShardEntry&) = default;
   static constexpr auto fields = codec::fields<&ShardEntry::owner, &ShardEntry::assigned_to, &ShardEntry::epoch,
-                                               &ShardEntry::nonce, &ShardEntry::lineage>;
+                                               &ShardEntry::nonce, &ShardEntry::lineage, &ShardEntry::checkpoint>;
 };
 
+inline constexpr std::uint32_t map_version = 2;
+
 struct ShardGroup {
-  std::uint32_t version = 1;
+  std::uint32_t version = map_version;
   std::uint32_t group = 0;
   FixedBytes<struct GroupNonceTag, 16> nonce;  // of the last write: equal bytes are the same write
   std::vector<ShardEntry> entries;             // 64

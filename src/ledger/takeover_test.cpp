@@ -330,6 +330,66 @@ TEST(Takeover, two_that_race_never_fork) {
   EXPECT_LT(both_ended_badly, seeds / 10);
 }
 
+// The same with checkpoints: the successor loads them and replays what came later, at whatever request the worker dies.
+TEST(Takeover, killed_at_any_request_with_checkpoints_loses_nothing) {
+  for (const bool applied : {false, true}) {
+    bool finished = false;
+    for (std::uint64_t at = 0; !finished; ++at) {
+      ASSERT_LT(at, 1000U);
+      World world(at);
+      const auto first = world.live({.rounds = 4, .checkpoint_every = 2});
+      ASSERT_TRUE(first->ended->has_value()) << first->ended->error().message;
+      ASSERT_EQ(first->checkpoints, 4);
+      CrashingStore crashing(*world.store, at, applied);
+      auto second = world.life(crashing, {.rounds = 4, .checkpoint_every = 1});
+      second->start();
+      world.executor.advance(seconds(10));
+      finished = second->ended.has_value();
+      second->kill();
+      const auto third = world.live();
+      ASSERT_TRUE(third->ended->has_value()) << "at " << at << ": " << third->ended->error().message;
+      EXPECT_EQ(second->began ? second->recovered : first->confirmed, first->confirmed) << "at " << at;
+      EXPECT_TRUE(is_prefix(first->confirmed, third->recovered)) << "at " << at;
+      EXPECT_TRUE(is_prefix(acknowledged(*second), third->recovered)) << "at " << at;
+    }
+  }
+}
+
+TEST(Takeover, a_chain_of_killed_workers_with_checkpoints_loses_nothing_on_a_faulty_store) {
+  int checkpoints = 0;
+  for (std::uint64_t seed = 0; seed < 150; ++seed) {
+    World world(seed);
+    SeededRng faults(seed + 2000000);
+    store::FaultyStore faulty(*world.store, world.executor, faults,
+                              {.lost_before = 20,
+                               .lost_after = 20,
+                               .late = 20,
+                               .throttled = 20,
+                               .unavailable = 20,
+                               .delay_max = milliseconds(20),
+                               .late_max = seconds(2)});
+    std::vector<std::unique_ptr<WorkerLife>> lives;
+    std::vector<std::unique_ptr<CrashingStore>> stores;
+    for (int generation = 0; generation < 6; ++generation) {
+      stores.push_back(std::make_unique<CrashingStore>(faulty, 40 + faults.below(200), faults.below(2) == 0));
+      lives.push_back(
+          world.life(*stores.back(), {.rounds = 10, .checkpoint_every = 1 + static_cast<int>(faults.below(3))}));
+      lives.back()->start();
+      world.executor.advance(milliseconds(faults.below(8000)));
+      if (faults.below(2) == 0) lives.back()->kill();  // else it lives on as a zombie
+    }
+    world.executor.advance(seconds(60));
+    const auto last = world.live();
+    ASSERT_TRUE(last->ended->has_value()) << "seed " << seed << ": " << last->ended->error().message;
+    for (const auto& life : lives) {
+      EXPECT_TRUE(is_prefix(acknowledged(*life), last->recovered)) << "seed " << seed;
+      checkpoints += life->checkpoints;
+    }
+    for (auto& life : lives) life->kill();
+  }
+  EXPECT_GT(checkpoints, 500);
+}
+
 TEST(Takeover, names_that_share_a_group_do_not_disturb_each_other) {
   const std::vector<std::string> names = {"a", "b", "c", "d", "e"};  // 205 shards each: groups are shared
   for (std::uint64_t seed = 0; seed < 30; ++seed) {

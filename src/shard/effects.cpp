@@ -125,12 +125,15 @@ Outcome Shard::queue_fee_totals() {
 void Shard::State::apply_effects(ShardId source, std::uint64_t first, std::span<const Effect> effects) {
   for (const Effect& effect : effects) apply_effect(source, effect);
   marks[source] = first + effects.size();
+  changes.any = true;
+  changes.marks.set(source.value());
 }
 
 // Never fails and never waits, whatever the account is: that is what lets effects commute (I3).
 void Shard::State::apply_effect(ShardId source, const Effect& effect) {
   if (const auto* start = std::get_if<Start>(&effect)) return apply_start(start->request);
   AccountRecord& account = find_or_add(target_of(effect));
+  touch(target_of(effect), account);
   if (const auto* total = std::get_if<FeeTotal>(&effect)) {  // C3: the highest total counts
     Balance& known = fee_totals[{total->reward_account, source}];
     if (total->total <= known) return;
@@ -168,6 +171,7 @@ void Shard::State::credit(AccountRecord& account, Balance amount) {
 }
 
 void Shard::State::apply_acknowledgement(ShardId destination, std::uint64_t up_to) {
+  changes.any = true;
   outboxes.drop_below(destination, up_to);
 }
 
@@ -182,6 +186,7 @@ void Shard::State::apply_fee_totals() {
   for (const auto& [uid, total] : by_account)
     outboxes.push(shard_of(uid), {.effect = FeeTotal{uid, total}, .proof = {}});
   fees_queued = totals.fees;
+  changes.any = true;
 }
 
 }  // namespace zef::shard

@@ -321,10 +321,14 @@ InstanceRecord* Shard::State::find_instance(const Uid& uid) {
 
 // L1: created by the effect or by a shown proof, whichever is first. Two different ones prove more than f Byzantine:
 // their requests have the same account and number (check_new_uid), where the account's shard keeps the evidence.
-void Shard::State::apply_start(const Request& start) { instances.try_emplace(started_by(start).new_id, start); }
+void Shard::State::apply_start(const Request& start) {
+  const auto [found, added] = instances.try_emplace(started_by(start).new_id, start);
+  if (added) touch(found->second);
+}
 
 void Shard::State::apply_instance_change(const InstanceChanged& change) {
   InstanceRecord& instance = *find_instance(change.instance);
+  touch(instance);
   instance.round = change.round;
   instance.voted = change.voted;
   if (change.lock) instance.lock = change.lock;
@@ -334,7 +338,9 @@ void Shard::State::apply_instance_change(const InstanceChanged& change) {
 }
 
 void Shard::State::apply_instance_conflict(const Uid& instance) {
-  find_instance(instance)->conflicted = true;
+  InstanceRecord& decided = *find_instance(instance);
+  touch(decided);
+  decided.conflicted = true;
   ++totals.conflicts;
 }
 

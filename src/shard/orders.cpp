@@ -99,6 +99,7 @@ void Shard::attach_signature(const Uid& uid, SequenceNumber at, const Vote& vote
 }
 
 void Shard::State::apply_vote(AccountRecord& account, const Request& request, const Hash& hash) {
+  touch(request.account, account);
   account.pending = std::make_unique<Pending>(Pending{request, hash, std::nullopt});
 }
 

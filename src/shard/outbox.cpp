@@ -1,8 +1,24 @@
 #include "shard/outbox.h"
 
 #include <bit>
+#include <utility>
 
 namespace zef::shard {
+
+namespace {
+
+std::uint64_t bit_of(ShardId destination) { return std::uint64_t{1} << (destination.value() % 64); }
+
+std::vector<ShardId> listed(const std::array<std::uint64_t, shard_count / 64>& destinations) {
+  std::vector<ShardId> result;
+  for (std::size_t word = 0; word < destinations.size(); ++word) {
+    for (std::uint64_t bits = destinations[word]; bits != 0; bits &= bits - 1)
+      result.emplace_back(static_cast<std::uint16_t>(word * 64 + static_cast<std::size_t>(std::countr_zero(bits))));
+  }
+  return result;
+}
+
+}  // namespace
 
 const WaitingEffect& Outbox::at(std::uint64_t index) const {
   ZEF_CHECK(index >= first_ && index < end());
@@ -32,7 +48,8 @@ std::size_t Outbox::drop_below(std::uint64_t up_to) {
 
 void Outboxes::push(ShardId destination, WaitingEffect effect) {
   boxes_[destination].push(std::move(effect));
-  busy_[destination.value() / 64] |= std::uint64_t{1} << (destination.value() % 64);
+  busy_[destination.value() / 64] |= bit_of(destination);
+  changed_[destination.value() / 64] |= bit_of(destination);
   ++waiting_;
 }
 
@@ -40,9 +57,22 @@ void Outboxes::drop_below(ShardId destination, std::uint64_t up_to) {
   const auto found = boxes_.find(destination);
   ZEF_CHECK(found != boxes_.end());
   waiting_ -= found->second.drop_below(up_to);
-  if (found->second.waiting() == 0)
-    busy_[destination.value() / 64] &= ~(std::uint64_t{1} << (destination.value() % 64));
+  changed_[destination.value() / 64] |= bit_of(destination);
+  if (found->second.waiting() == 0) busy_[destination.value() / 64] &= ~bit_of(destination);
 }
+
+void Outboxes::restore(ShardId destination, Outbox box) {
+  Outbox& place = boxes_[destination];
+  waiting_ = waiting_ - place.waiting() + box.waiting();
+  place = std::move(box);
+  if (place.waiting() > 0) {
+    busy_[destination.value() / 64] |= bit_of(destination);
+  } else {
+    busy_[destination.value() / 64] &= ~bit_of(destination);
+  }
+}
+
+std::vector<ShardId> Outboxes::take_changed() { return listed(std::exchange(changed_, {})); }
 
 const Outbox& Outboxes::to(ShardId destination) const {
   static const Outbox empty;
@@ -50,14 +80,7 @@ const Outbox& Outboxes::to(ShardId destination) const {
   return found == boxes_.end() ? empty : found->second;
 }
 
-std::vector<ShardId> Outboxes::destinations() const {
-  std::vector<ShardId> result;
-  for (std::size_t word = 0; word < busy_.size(); ++word) {
-    for (std::uint64_t bits = busy_[word]; bits != 0; bits &= bits - 1)
-      result.emplace_back(static_cast<std::uint16_t>(word * 64 + static_cast<std::size_t>(std::countr_zero(bits))));
-  }
-  return result;
-}
+std::vector<ShardId> Outboxes::destinations() const { return listed(busy_); }
 
 std::map<ShardId, const Outbox*> Outboxes::all() const {
   std::map<ShardId, const Outbox*> result;

@@ -32,6 +32,10 @@ class Outbox {
   // Drops everything below up_to, which is in first()..end(); how many.
   std::size_t drop_below(std::uint64_t up_to);
 
+  Outbox() = default;
+  // As a checkpoint has it.
+  Outbox(std::uint64_t first, std::vector<WaitingEffect> items) : first_(first), items_(std::move(items)) {}
+
  private:
   std::uint64_t first_ = 0;
   std::size_t front_ = 0;  // items_ before it are dropped
@@ -42,6 +46,10 @@ class Outboxes {
  public:
   void push(ShardId destination, WaitingEffect effect);
   void drop_below(ShardId destination, std::uint64_t up_to);
+  // Puts a queue of a checkpoint in the place of what is there, and does not count it as changed.
+  void restore(ShardId destination, Outbox box);
+  // Queues pushed to or dropped from since the last call, ascending.
+  std::vector<ShardId> take_changed();
 
   [[nodiscard]] const Outbox& to(ShardId destination) const;  // an empty one if nothing was ever sent there
   [[nodiscard]] std::uint64_t waiting() const { return waiting_; }
@@ -49,8 +57,10 @@ class Outboxes {
   [[nodiscard]] std::map<ShardId, const Outbox*> all() const;  // ever used, for digests
 
  private:
+  using Destinations = std::array<std::uint64_t, shard_count / 64>;  // one bit a destination
   std::unordered_map<ShardId, Outbox> boxes_;
-  std::array<std::uint64_t, shard_count / 64> busy_{};  // one bit a destination
+  Destinations busy_{};
+  Destinations changed_{};
   std::uint64_t waiting_ = 0;
 };
 

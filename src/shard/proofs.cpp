@@ -113,6 +113,7 @@ Outcome Shard::execute(const VerifiedProof& proof) {
 
 void Shard::State::apply_execution(AccountRecord& account, const std::shared_ptr<const Proof>& proof,
                                    std::span<const VerifiedProof::Item> items) {
+  touch(proof->account, account);
   for (const VerifiedProof::Item& item : items) apply_request(account, proof, item);
   if (!mutant("pending_not_cleared")) account.pending.reset();
 }
@@ -153,6 +154,7 @@ void Shard::State::apply_request(AccountRecord& account, const std::shared_ptr<c
 }
 
 void Shard::State::apply_conflict(const Uid& account, SequenceNumber at) {
+  changes.any = true;
   conflicts.emplace(account, at);
   ++totals.conflicts;
 }

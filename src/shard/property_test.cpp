@@ -192,8 +192,11 @@ class Journey {
       case 5:
       case 6: return tell(choices);
       case 7:
-        if (choices.one_in(4)) validator_.restart();
-        return;
+        switch (choices.below(8)) {
+          case 1: return validator_.restart();
+          case 2: return validator_.restart_from_checkpoints();
+          default: return checkpoint_some(choices);
+        }
       default: {
         const auto shards = validator_.shards();
         const ShardId source = shards[choices.below(shards.size())];
@@ -223,6 +226,13 @@ class Journey {
   LocalValidator& validator() { return validator_; }
 
  private:
+  void checkpoint_some(Choices& choices) {
+    const bool whole = choices.one_in(4);
+    const std::size_t every = 1 + choices.below(3);
+    std::size_t count = choices.below(every);
+    for (const ShardId id : validator_.shards())
+      if (count++ % every == 0) validator_.checkpoint(id, whole);
+  }
   // Vouches for the steps from..to of an account: by what executes the last of them, or by the Lock after it.
   [[nodiscard]] Proof proof_of(std::size_t place, std::size_t from, std::size_t to, bool by_lock) {
     const History::Account& account = history_.accounts[place];
@@ -331,6 +341,26 @@ TEST(ShardProperty, replay_gives_the_same_state_at_any_moment) {
     Journey run(history);
     const Steps order = *steps;
     for (const StepChoices& choices : order) run.step(Choices(choices));
+    RC_ASSERT(run.validator().replayed_digests() == run.validator().digests());
+  }));
+}
+
+TEST(ShardProperty, snapshots_and_what_came_later_give_the_same_state_at_any_moment) {
+  EXPECT_TRUE(rc::check("snapshots", [] {
+    const History history = history_from(*steps);
+    RC_LOG(in_words(history));
+    Journey run(history);
+    const Steps order = *steps;
+    for (const StepChoices& choices : order) {
+      run.step(Choices(choices));
+      LocalValidator& validator = run.validator();
+      const auto shards = validator.shards();
+      const ShardId id = shards[choices[7] % shards.size()];
+      if (choices[6] % 4 == 0) validator.checkpoint(id, choices[5] % 8 == 0);
+      if (choices[6] % 8 == 1) validator.restart_from_checkpoints();
+    }
+    run.validator().restart_from_checkpoints();
+    static_cast<void>(run.finish());
     RC_ASSERT(run.validator().replayed_digests() == run.validator().digests());
   }));
 }

@@ -104,6 +104,19 @@ class Shard {
   // Applies a record of the log. Fails (corrupt) on a record that the state excludes.
   [[nodiscard]] Result<void> replay(const Record& record);
 
+  // Checkpoints (shard/snapshot.h): the state as bytes, whole or what changed since the last one was taken or loaded.
+  // Between two records only, as everything here.
+  struct Snapshot {
+    Bytes bytes;
+    std::vector<Uid> accounts;  // whose state stands in it, ascending
+  };
+  [[nodiscard]] bool changed() const;  // since the last one
+  [[nodiscard]] Snapshot take_whole();
+  [[nodiscard]] Snapshot take_changes();
+  // A whole one on a new shard, changes on the state that they were counted from. Fails (corrupt) on anything else, and
+  // changes nothing then.
+  [[nodiscard]] Result<void> load(ByteView snapshot);
+
   // Reads.
   [[nodiscard]] std::optional<AccountState> account(const Uid& uid) const;    // nothing: never heard of
   [[nodiscard]] std::optional<InstanceState> instance(const Uid& uid) const;  // nothing: never heard of
@@ -123,6 +136,7 @@ class Shard {
  private:
   struct State;
   struct Replay;
+  struct Loader;
   std::unique_ptr<State> state_;
 };
 

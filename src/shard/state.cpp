@@ -38,8 +38,7 @@ void write_comparable(codec::Writer& writer, const AccountRecord& account) {
   codec::write(writer, account.balance);
   codec::write(writer, account.next);
   codec::write(writer, account.head);
-  for (const std::uint64_t word : account.received.sum) writer.fixed(word);
-  writer.fixed(account.received.count);
+  codec::write(writer, account.received);
 }
 
 }  // namespace
@@ -62,6 +61,30 @@ void ReceivedSet::add(const ReceivedEntry& entry) {
     carry >>= 64;
   }
   ++count;
+}
+
+void ReceivedSet::encode(codec::Writer& writer) const {
+  for (const std::uint64_t word : sum) writer.fixed(word);
+  writer.fixed(count);
+}
+
+ReceivedSet ReceivedSet::decode(codec::Reader& reader) {
+  ReceivedSet result;
+  for (std::uint64_t& word : result.sum) word = reader.fixed<std::uint64_t>();
+  result.count = reader.fixed<std::uint64_t>();
+  return result;
+}
+
+void Shard::State::touch(const Uid& uid, AccountRecord& account) {
+  changes.any = true;
+  if (std::exchange(account.changed, true)) return;
+  changes.accounts.emplace_back(uid, account.executed.size());
+}
+
+void Shard::State::touch(InstanceRecord& instance) {
+  changes.any = true;
+  if (std::exchange(instance.changed, true)) return;
+  changes.instances.push_back(instance.terms().new_id);
 }
 
 const AccountRecord* Shard::State::find(const Uid& uid) const {

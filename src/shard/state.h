@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <map>
 #include <memory>
 #include <set>
@@ -32,6 +33,8 @@ struct ReceivedSet {
   std::array<std::uint64_t, 4> sum{};  // little-endian
   std::uint64_t count = 0;
   void add(const ReceivedEntry& entry);
+  void encode(codec::Writer& writer) const;
+  static ReceivedSet decode(codec::Reader& reader);
 };
 
 // The one request that this validator voted on at `next`. After a replay the vote is unsigned again.
@@ -49,6 +52,7 @@ struct AccountRecord {
   Balance balance = 0;
   std::optional<PublicKey> owner;
   bool closed = false;
+  bool changed = false;  // since the last checkpoint: it stands in Changes
   SequenceNumber next;
   Hash head;
   ReceivedSet received;
@@ -67,6 +71,7 @@ struct InstanceRecord {
   std::vector<std::optional<Certificate>> shown;  // Lock certificates, by place of the account
   std::optional<Certificate> decided;
   bool conflicted = false;  // evidence of a second decision is in the log
+  bool changed = false;     // since the last checkpoint: it stands in Changes
   // When the round was entered; nothing before the first message to this process: timers restart (L5).
   std::optional<MonotonicTime> entered;
 
@@ -86,6 +91,15 @@ struct Executable {
 };
 using Verdict = std::variant<Refusal, AlreadyDone, Conflict, Executable>;
 
+// What became different since the last checkpoint was taken or loaded, for the next one (snapshot.cpp). Which outboxes
+// did, they know themselves.
+struct Changes {
+  bool any = false;
+  std::vector<std::pair<Uid, std::uint64_t>> accounts;  // each once, and how many fingerprints it had
+  std::vector<Uid> instances;                           // each once
+  std::bitset<shard_count> marks;
+};
+
 struct Shard::State {
   State(ShardId shard, const Network& shard_network) : id(shard), network(&shard_network) {}
 
@@ -100,6 +114,7 @@ struct Shard::State {
   std::set<std::pair<Uid, SequenceNumber>> conflicts;     // C5: positions of which evidence is in the log
   Balance fees_queued = 0;                                // of totals.fees, what queue_fee_totals has sent
   Totals totals;                                          // of this shard; effects_waiting is outboxes.waiting()
+  Changes changes;
 
   [[nodiscard]] const AccountRecord* find(const Uid& uid) const;
   [[nodiscard]] AccountRecord* find(const Uid& uid);
@@ -121,6 +136,8 @@ struct Shard::State {
   void apply_start(const Request& start);  // the first one counts
   void apply_instance_change(const InstanceChanged& change);
   void apply_instance_conflict(const Uid& instance);
+  void touch(const Uid& uid, AccountRecord& account);
+  void touch(InstanceRecord& instance);
   [[nodiscard]] const InstanceRecord* find_instance(const Uid& uid) const;
   [[nodiscard]] InstanceRecord* find_instance(const Uid& uid);
 

@@ -10,6 +10,12 @@ namespace {
 using namespace protocol;
 
 constexpr std::uint32_t retry_after_ms = 50;
+// A shard with more closed lineage than this is saved before it is served: what is to be replayed stays bounded.
+constexpr std::size_t lineage_max = 4;
+// Garbage is looked for several times in a grace period, but no more often than in this time, nor more rarely than
+// that.
+constexpr Duration garbage_period_min = std::chrono::seconds(1);
+constexpr Duration garbage_period_max = std::chrono::minutes(10);
 
 Bytes refusal(Refusal why) { return codec::encode(Answer(Refused{std::move(why)})); }
 
@@ -52,6 +58,8 @@ struct Worker::State {
   net::Address internal_address;
   std::unique_ptr<ledger::WorkerLog> log;
   std::unique_ptr<Tick> tick;
+  std::unique_ptr<Checkpointer> checkpointer;
+  std::unique_ptr<ledger::GarbageCollector> garbage;
   std::move_only_function<void(Error)> fatal;
   std::uint64_t replayed = 0;
   std::size_t history_reads = 0;
@@ -189,9 +197,13 @@ struct Worker::State {
     world.rng.fill(self.id.bytes);
     auto owned = co_await ledger::begin_worker(world.executor, world.store, world.rng, self);
     if (!owned) co_return std::unexpected(owned.error());
+    log = std::make_unique<ledger::WorkerLog>(world.executor, world.store, self.id, options.log);
+    checkpointer = std::make_unique<Checkpointer>(Checkpointer::Parts{world.executor, world.store, world.rng, self.id,
+                                                                      shards, history, *log, [this] { release(); }},
+                                                  options.checkpoints);
+    if (auto loaded = co_await load(*owned); !loaded) co_return loaded;
     if (auto replayed_all = co_await replay(*owned); !replayed_all) co_return replayed_all;
 
-    log = std::make_unique<ledger::WorkerLog>(world.executor, world.store, self.id, options.log);
     log->on_confirmed([this](ledger::RecordNumber) { release(); });
     log->on_fenced([this](Error why) { stop_at_once(std::move(why)); });
     log->on_trouble([](const Error& why) { log::error("worker", "the log cannot be written: {}", why.message); });
@@ -202,6 +214,7 @@ struct Worker::State {
           {.shard = id, .shard_epoch = shard.epoch, .body = codec::encode(shard::Record(shard::Adopted{shard.epoch}))});
     });
     if (auto durable = co_await log->drain(); !durable) co_return durable;
+    if (auto saved = co_await save_long_lineage(*owned); !saved) co_return saved;
 
     directory.on_change([this] {
       peers.forget_gone();
@@ -212,17 +225,63 @@ struct Worker::State {
     tick->touch_all_outboxes();
     schedule_tick();
     schedule_fee_totals();
+    checkpointer->start();
+    if (options.garbage_grace > Duration::zero()) {
+      garbage = std::make_unique<ledger::GarbageCollector>(
+          ledger::GarbageCollector::Parts{world.executor, world.store, world.rng, self.id, &History::keeps},
+          options.garbage_grace);
+      scope.spawn(collect_garbage());
+    }
     log::info("worker", "{} serves {} shards as worker {} at {}; {} records replayed", options.name, owned->size(),
               self.id.hex(), self.client_address, replayed);
     co_return Result<void>{};
   }
 
-  Task<Result<void>> replay(std::vector<ledger::OwnedShard> owned) {
+  // Every shard as its newest checkpoint has it, or as the genesis has.
+  Task<Result<void>> load(const std::vector<ledger::OwnedShard>& owned) {
     const auto genesis_accounts = shard::genesis_by_shard(genesis);
     for (const ledger::OwnedShard& one : owned) {
       OwnedShard& added = shards.add(one.shard, OwnedShard{shard::Shard(one.shard, network), one.entry.epoch});
-      added.shard.apply_genesis(genesis, genesis_accounts[one.shard.value()]);
+      if (!one.entry.checkpoint) added.shard.apply_genesis(genesis, genesis_accounts[one.shard.value()]);
     }
+    std::map<ShardId, std::pair<std::size_t, std::size_t>> sizes;  // of the whole part, and of all others
+    auto loaded = co_await ledger::load_checkpoints(
+        world.executor, world.store, owned, [&](ShardId id, const ledger::Checkpoint::Part& part) -> Result<void> {
+          OwnedShard* shard = shards.find(id);
+          ZEF_CHECK(shard);
+          (part.whole ? sizes[id].first : sizes[id].second) += part.state.size() + part.history.size();
+          if (auto state = shard->shard.load(part.state); !state) return state;
+          return history.load(part.history);
+        });
+    if (!loaded) co_return loaded;
+    for (const ledger::OwnedShard& one : owned) {
+      if (!one.entry.checkpoint) continue;
+      const auto [whole, changes] = sizes.at(one.shard);
+      checkpointer->loaded(one.shard, one.entry.epoch, one.entry.checkpoint->objects, whole, changes);
+    }
+    co_return Result<void>{};
+  }
+
+  Task<> collect_garbage() {
+    const Duration period = std::clamp<Duration>(options.garbage_grace / 4, garbage_period_min, garbage_period_max);
+    for (;;) {
+      co_await sleep_for(world.executor, period);
+      if (stopped || !serving) co_return;
+      if (const auto done = co_await garbage->collect(log->slots_confirmed()); !done)
+        log::warning("worker", "a search for garbage ended early: {}", done.error().message);
+    }
+  }
+
+  Task<Result<void>> save_long_lineage(const std::vector<ledger::OwnedShard>& owned) {
+    std::set<std::size_t> groups;
+    for (const ledger::OwnedShard& one : owned)
+      if (one.entry.lineage.size() > lineage_max + 1) groups.insert(ledger::group_of(one.shard));
+    for (const std::size_t group : groups)
+      if (auto saved = co_await checkpointer->save(group); !saved) co_return saved;
+    co_return Result<void>{};
+  }
+
+  Task<Result<void>> replay(std::vector<ledger::OwnedShard> owned) {
     auto count = co_await ledger::replay_lineage(
         world.executor, world.store, std::move(owned),
         [this](ShardId id, const ledger::ReadPlace& place, ByteView body) -> Result<void> {
@@ -281,6 +340,12 @@ struct Worker::State {
       if (auto durable = co_await log->drain(); !durable) co_return durable;
       release();  // what waited for the last records
     }
+    if (checkpointer && !stopped) {  // so that the successor has nothing to replay
+      checkpointer->stop();
+      if (const auto saved = co_await checkpointer->save_all(); !saved)
+        log::warning("worker", "the last checkpoint failed, the next worker replays the log: {}",
+                     saved.error().message);
+    }
     if (std::exchange(stopped, true)) co_return fail(ErrorKind::fenced, "fenced while draining");
     // A long log has many slots: the search for the first free one begins where ours are known to end.
     co_return co_await ledger::seal_self(world.store, world.rng, self, log ? log->slots_confirmed() : 0);
@@ -307,5 +372,11 @@ std::size_t Worker::shard_count() const {
   return count;
 }
 std::uint64_t Worker::replayed_records() const { return state_->replayed; }
+ledger::GarbageCollector::Metrics Worker::garbage_metrics() const {
+  return state_->garbage ? state_->garbage->metrics() : ledger::GarbageCollector::Metrics{};
+}
+Checkpointer::Metrics Worker::checkpoint_metrics() const {
+  return state_->checkpointer ? state_->checkpointer->metrics() : Checkpointer::Metrics{};
+}
 
 }  // namespace zef::worker

@@ -10,9 +10,11 @@
 
 #include "crypto/keys.h"
 #include "ledger/directory.h"
+#include "ledger/garbage.h"
 #include "ledger/takeover.h"
 #include "net/rpc.h"
 #include "protocol/genesis.h"
+#include "worker/checkpointer.h"
 #include "worker/peers.h"
 
 namespace zef::worker {
@@ -24,6 +26,8 @@ struct WorkerOptions {
   ledger::WorkerLog::Options log;
   ledger::Directory::Options directory;
   Peers::Options peers;
+  Checkpointer::Options checkpoints;
+  Duration garbage_grace = std::chrono::hours(1);  // kept so long after nobody needs it; zero: for ever
   Duration fee_period = std::chrono::seconds(10);
   std::size_t releases_max = 200'000;   // answers waiting for the log: beyond, clients are told Overloaded
   std::size_t history_reads_max = 256;  // pages being read at a time
@@ -58,6 +62,8 @@ class Worker {
   [[nodiscard]] protocol::Totals totals() const;
   [[nodiscard]] std::size_t shard_count() const;
   [[nodiscard]] std::uint64_t replayed_records() const;
+  [[nodiscard]] Checkpointer::Metrics checkpoint_metrics() const;
+  [[nodiscard]] ledger::GarbageCollector::Metrics garbage_metrics() const;
 
  private:
   struct State;

@@ -16,6 +16,8 @@ class CrashingStore final : public store::ObjectStore {
   CrashingStore(store::ObjectStore& inner, std::uint64_t crash_at, bool applied)
       : inner_(inner), crash_at_(crash_at), applied_(applied) {}
 
+  // From now on, so many requests are still served.
+  void crash_after(std::uint64_t requests) { crash_at_ = requests_ + requests; }
   [[nodiscard]] bool crashed() const { return crashed_; }
   [[nodiscard]] std::uint64_t requests() const { return requests_; }
 
@@ -54,7 +56,7 @@ class CrashingStore final : public store::ObjectStore {
   }
 
   store::ObjectStore& inner_;
-  const std::uint64_t crash_at_;
+  std::uint64_t crash_at_;
   const bool applied_;
   bool crashed_ = false;
   std::uint64_t requests_ = 0;

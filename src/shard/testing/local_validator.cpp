@@ -255,6 +255,39 @@ void LocalValidator::restart() {
   again.replay_all(*this);
   must(again.digests() == digests());
   shards_ = std::move(again.shards_);
+  checkpoints_.clear();  // these shards count their changes from the beginning
+}
+
+void LocalValidator::checkpoint(ShardId id, bool whole) {
+  Checkpoints& kept = checkpoints_[id];
+  Shard& its = shard(id);
+  whole |= kept.chain.empty();
+  const Hash before = its.digest();
+  if (whole) kept.chain.clear();
+  kept.chain.push_back(whole ? its.take_whole().bytes : its.take_changes().bytes);
+  kept.log_from = log_.size();
+  must(!its.changed() && its.digest() == before);
+}
+
+void LocalValidator::restart_from_checkpoints() {
+  std::map<ShardId, Shard> again;
+  for (const auto& [id, old] : shards_) {
+    Shard& fresh = again.emplace(id, Shard(id, net_->network())).first->second;
+    const auto kept = checkpoints_.find(id);
+    if (kept == checkpoints_.end()) {
+      fresh.apply_genesis(net_->genesis(), genesis_[id.value()]);
+    } else {
+      for (const Bytes& snapshot : kept->second.chain) must(fresh.load(snapshot).has_value());
+    }
+  }
+  for (std::size_t i = 0; i < log_.size(); ++i) {
+    const auto& [id, bytes] = log_[i];
+    const auto kept = checkpoints_.find(id);
+    if (kept != checkpoints_.end() && i < kept->second.log_from) continue;
+    must(again.at(id).replay(codec::decode<Record>(bytes).value()).has_value());
+  }
+  for (const auto& [id, fresh] : again) must(fresh.digest() == shards_.at(id).digest());
+  shards_ = std::move(again);
 }
 
 std::map<Uid, Hash> LocalValidator::account_digests() const {

@@ -82,11 +82,21 @@ class LocalValidator {
   [[nodiscard]] std::map<ShardId, Hash> replayed_digests() const;
   // Goes on with new shards after a replay of the whole log, as after a restart; their digests must be the same.
   void restart();
+  // Takes a snapshot of that shard: what changed since the one before, or all with `whole` (and the first time).
+  void checkpoint(ShardId id, bool whole);
+  // Goes on with new shards after loading their snapshots and replaying what came later; their digests must be the
+  // same.
+  void restart_from_checkpoints();
   // What I3 compares: every account's digest, and the decisions that are known.
   [[nodiscard]] std::map<Uid, Hash> account_digests() const;
   [[nodiscard]] std::map<Uid, Decision> decisions() const;
 
  private:
+  // Snapshots of a shard, the first of them whole, and where in the log what came later begins.
+  struct Checkpoints {
+    std::vector<Bytes> chain;
+    std::size_t log_from = 0;
+  };
   Outcome took(ShardId shard, Outcome outcome);
   void replay_all(const LocalValidator& other);
 
@@ -95,6 +105,7 @@ class LocalValidator {
   std::vector<std::vector<std::uint64_t>> genesis_;
   std::map<ShardId, Shard> shards_;
   std::vector<std::pair<ShardId, Bytes>> log_;
+  std::map<ShardId, Checkpoints> checkpoints_;
   MonotonicTime now_{std::chrono::hours(1)};
 };
 

@@ -19,6 +19,7 @@ Result<void> TestValidator::try_start(const std::string& name) {
   crash(name);
   Running& running = workers_[name];
   running.store = store::make_memory_store(executor_, bucket_);
+  if (wrap_) running.store = wrap_(std::move(running.store));
   running.client_transport = transport_.transport();
   running.internal_transport = transport_.transport();
   WorkerOptions options = options_;
@@ -75,6 +76,13 @@ Answer TestValidator::ask(const Query& query) {
   }
   ZEF_CHECK(answer);
   return std::move(*answer);
+}
+
+ledger::MapSnapshot TestValidator::map() {
+  const auto store = store::make_memory_store(executor_, bucket_);
+  auto read = executor_.run_until(ledger::read_map(*store));
+  ZEF_CHECK(read);
+  return std::move(*read);
 }
 
 std::optional<AccountState> TestValidator::account(const Uid& uid) {

@@ -40,6 +40,10 @@ class TestValidator {
   [[nodiscard]] net::testing::MemoryNetwork& transport() { return transport_; }
   [[nodiscard]] const std::shared_ptr<store::MemoryState>& bucket() const { return bucket_; }
   [[nodiscard]] WorkerOptions& options() { return options_; }
+  // What workers that start from now on see of the bucket.
+  using WrapStore = std::function<std::unique_ptr<store::ObjectStore>(std::unique_ptr<store::ObjectStore>)>;
+  void wrap_stores(WrapStore wrap) { wrap_ = std::move(wrap); }
+  [[nodiscard]] ledger::MapSnapshot map();
 
  private:
   struct Running {
@@ -58,6 +62,7 @@ class TestValidator {
   net::testing::MemoryNetwork transport_{executor_};
   std::shared_ptr<store::MemoryState> bucket_ = std::make_shared<store::MemoryState>();
   WorkerOptions options_;
+  WrapStore wrap_;
   std::map<std::string, Running> workers_;
 };
 

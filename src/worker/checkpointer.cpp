@@ -1,0 +1,165 @@
+#include "worker/checkpointer.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace zef::worker {
+namespace {
+
+constexpr Duration look_again_max = std::chrono::seconds(1);
+constexpr std::size_t group_size = protocol::shard_count / ledger::group_count;
+
+protocol::ShardId shard_in(std::size_t group, std::size_t i) {
+  return protocol::ShardId(static_cast<std::uint16_t>(group * group_size + i));
+}
+
+Task<> next_turn(Executor& executor) { co_await sleep_for(executor, Duration::zero()); }
+
+std::size_t unpacked_bytes(const ledger::CheckpointPart& part) {
+  return std::size_t{part.state.section.unpacked} + part.history.section.unpacked;
+}
+
+}  // namespace
+
+Checkpointer::Checkpointer(Parts parts, Options options)
+    : parts_(std::move(parts)), options_(options), last_(parts_.executor.now()) {}
+
+void Checkpointer::loaded(protocol::ShardId shard, std::uint64_t epoch, std::vector<ledger::CheckpointName> objects,
+                          std::size_t whole_bytes, std::size_t changes_bytes) {
+  chains_[shard] = {
+      .epoch = epoch, .objects = std::move(objects), .whole_bytes = whole_bytes, .changes_bytes = changes_bytes};
+}
+
+void Checkpointer::start() {
+  if (options_.every > Duration::zero()) scope_.spawn(run());
+}
+
+bool Checkpointer::due() const {
+  return parts_.executor.now() - last_ >= options_.every / ledger::group_count ||
+         parts_.log.metrics().bytes - last_bytes_ >= options_.log_bytes / ledger::group_count;
+}
+
+Task<> Checkpointer::run() {
+  for (;;) {
+    const Duration step = options_.every / ledger::group_count;
+    co_await sleep_for(parts_.executor, std::min(step, look_again_max));
+    if (!due()) continue;
+    last_ = parts_.executor.now();
+    last_bytes_ = parts_.log.metrics().bytes;
+    const std::size_t group = std::exchange(next_group_, (next_group_ + 1) % ledger::group_count);
+    if (const auto saved = co_await save(group); !saved) {
+      ++metrics_.failures;
+      log::warning("worker", "the checkpoint of group {} failed, the next one follows in its time: {}", group,
+                   saved.error().message);
+    }
+  }
+}
+
+Task<Result<void>> Checkpointer::save_all() {
+  for (std::size_t group = 0; group < ledger::group_count; ++group)
+    if (auto saved = co_await save(group); !saved) co_return saved;
+  co_return Result<void>{};
+}
+
+void Checkpointer::count_turn(MonotonicTime began) {
+  metrics_.turn_max = std::max(metrics_.turn_max, parts_.executor.now() - began);
+}
+
+// In one turn: the state and the end of the log belong together.
+Checkpointer::Taken Checkpointer::take(protocol::ShardId id, OwnedShard& owned) {
+  Taken taken{.shard = id, .epoch = owned.epoch, .end = parts_.log.appended(), .accounts = {}, .part = {}};
+  Chain& chain = chains_[id];
+  if (chain.epoch != owned.epoch) chain = {.epoch = owned.epoch, .objects = {}};
+  if (!chain.broken && !owned.shard.changed()) {
+    taken.nothing_new = true;
+    return taken;
+  }
+  taken.whole = chain.broken || chain.objects.empty() || chain.objects.size() == ledger::checkpoint_objects_max ||
+                chain.changes_bytes > chain.whole_bytes / 2;
+  chain.broken = true;  // until it is published
+  shard::Shard::Snapshot snapshot = taken.whole ? owned.shard.take_whole() : owned.shard.take_changes();
+  taken.accounts = std::move(snapshot.accounts);
+  taken.part = {.shard = id, .epoch = owned.epoch, .at = {}, .whole = taken.whole, .state = {}, .history = {}};
+  taken.part.state = ledger::pack(std::move(snapshot.bytes));
+  ++(taken.whole ? metrics_.whole_shards : metrics_.changed_shards);
+  return taken;
+}
+
+// All shards of the group with their places in the log, which is confirmed up to there.
+Task<Result<std::vector<Checkpointer::Taken>>> Checkpointer::take_group(std::size_t group) {
+  std::vector<Taken> all;
+  for (std::size_t i = 0; i < group_size; ++i) {
+    const protocol::ShardId id = shard_in(group, i);
+    OwnedShard* owned = parts_.shards.find(id);
+    if (owned == nullptr) continue;
+    const MonotonicTime began = parts_.executor.now();
+    all.push_back(take(id, *owned));
+    count_turn(began);
+    if (!all.back().nothing_new) co_await next_turn(parts_.executor);
+  }
+  if (auto durable = co_await parts_.log.drain(); !durable) co_return std::unexpected(durable.error());
+  parts_.note_confirmed();
+  for (Taken& taken : all) {
+    if (taken.end > 0) {
+      const auto place = parts_.log.place_of(taken.end - 1);
+      taken.part.at = {place.slot, place.index + 1};
+    }
+    if (taken.nothing_new) continue;
+    const MonotonicTime began = parts_.executor.now();
+    taken.part.history = ledger::pack(parts_.history.save(taken.accounts, taken.whole, parts_.self, taken.part.at));
+    count_turn(began);
+    co_await next_turn(parts_.executor);
+  }
+  co_return all;
+}
+
+Task<Result<void>> Checkpointer::save(std::size_t group) {
+  bool anything = false;
+  for (std::size_t i = 0; i < group_size; ++i) anything |= parts_.shards.find(shard_in(group, i)) != nullptr;
+  const ledger::RecordNumber up_to = parts_.log.appended();
+  if (!anything || up_to == saved_up_to_[group]) co_return Result<void>{};  // nothing was logged since
+  auto taken = co_await take_group(group);
+  if (!taken) co_return std::unexpected(std::move(taken.error()));
+
+  std::vector<ledger::CheckpointPart> parts;
+  for (Taken& it : *taken)
+    if (!it.nothing_new) parts.push_back(it.part);
+  std::optional<ledger::CheckpointName> object;
+  if (!parts.empty()) {
+    object = ledger::CheckpointName{parts_.self, next_number_++};
+    const auto bytes = store::content(ledger::encode_checkpoint(group, *object, parts));
+    parts.clear();
+    ++metrics_.objects;
+    metrics_.bytes += bytes->size();
+    if (auto put = co_await ledger::put_checkpoint(parts_.executor, parts_.store, group, *object, bytes); !put)
+      co_return put;
+  }
+  auto published = co_await publish(group, std::move(*taken), object);
+  if (published) saved_up_to_[group] = up_to;
+  co_return published;
+}
+
+Task<Result<void>> Checkpointer::publish(std::size_t group, std::vector<Taken> taken,
+                                         std::optional<ledger::CheckpointName> object) {
+  std::vector<ledger::Publication> publications;
+  std::map<protocol::ShardId, Chain> next;
+  for (const Taken& it : taken) {
+    Chain chain = chains_[it.shard];
+    if (!it.nothing_new) {
+      if (it.whole) chain = {.epoch = it.epoch, .objects = {}};
+      chain.objects.push_back(*object);
+      (it.whole ? chain.whole_bytes : chain.changes_bytes) += unpacked_bytes(it.part);
+      chain.broken = false;
+    }
+    publications.push_back({it.shard, it.epoch, it.part.at, chain.objects});
+    next[it.shard] = std::move(chain);
+  }
+  const auto done = co_await ledger::publish_checkpoint(parts_.executor, parts_.store, parts_.rng, parts_.self, group,
+                                                        std::move(publications));
+  if (!done) co_return std::unexpected(done.error());
+  for (const protocol::ShardId shard : *done) chains_[shard] = std::move(next.at(shard));
+  co_return Result<void>{};
+}
+
+}  // namespace zef::worker
