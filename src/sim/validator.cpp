@@ -44,6 +44,8 @@ struct Validator::WorkerProcess {
     options.fee_period = validator.options_.fee_period;
     options.directory.period = validator.options_.map_period;
     options.directory.period_min = std::chrono::milliseconds(400);
+    options.checkpoints.every = validator.options_.checkpoint_period;
+    options.garbage_grace = validator.options_.garbage_grace;
     options.segment_cache_bytes = 4U << 20;
     options.validator_roots = 512;  // the usual sizes cost more to clear than a small simulation takes
     options.client_roots = 256;
@@ -192,6 +194,16 @@ protocol::Totals Validator::totals() const {
   protocol::Totals sum;
   for (const Slot& slot : slots_) add_to(sum, slot.process->worker.totals());
   return sum;
+}
+
+void Validator::count_storage(std::map<std::string, std::uint64_t>& counters) const {
+  for (const Slot& slot : slots_) {
+    if (!slot.process) continue;
+    const auto checkpoints = slot.process->worker.checkpoint_metrics();
+    counters["checkpoints: whole shards"] += checkpoints.whole_shards;
+    counters["checkpoints: changed shards"] += checkpoints.changed_shards;
+    counters["garbage: slots deleted"] += slot.process->worker.garbage_metrics().slots;
+  }
 }
 
 void Validator::crash_worker(std::size_t slot, Duration down, bool power) {

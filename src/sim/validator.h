@@ -21,6 +21,8 @@ struct ValidatorOptions {
   std::size_t workers = 2;
   Duration fee_period = std::chrono::seconds(2);
   Duration map_period = std::chrono::seconds(10);
+  Duration checkpoint_period = std::chrono::seconds(2);  // zero: none but at the end
+  Duration garbage_grace = std::chrono::seconds(2);      // zero: kept for ever
   bool behind_front = false;  // somebody else listens at the public address, and asks the balancer when he likes
 };
 
@@ -48,6 +50,8 @@ class Validator {
   [[nodiscard]] bool complete() const;
   // Summed over the workers; of use while complete() only.
   [[nodiscard]] protocol::Totals totals() const;
+  // Checkpoints and garbage of the workers that live now.
+  void count_storage(std::map<std::string, std::uint64_t>& counters) const;
 
   // ---- faults
   // The process ends; with `power`, its connections say nothing of it. Another one starts after that time.

@@ -12,6 +12,7 @@
 namespace zef::sim {
 
 using namespace protocol;
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 namespace {
@@ -102,6 +103,8 @@ void World::make_validators() {
   for (std::size_t i = 0; i < genesis_.validator_keys.size(); ++i) {
     ValidatorOptions validator;
     validator.workers = rng_.between(1, 4);
+    validator.checkpoint_period = milliseconds(rng_.chance(200'000) ? 0 : rng_.between(300, 4000));
+    validator.garbage_grace = milliseconds(rng_.chance(300'000) ? 0 : rng_.between(1000, 5000));
     validator.behind_front = genesis_.byzantine[i];
     validators_.push_back(std::make_unique<Validator>(schedule_, network_, rng_.fork(), genesis_.genesis,
                                                       genesis_.validator_keys[i], i, validator));
@@ -187,7 +190,10 @@ WorldResult World::result() const {
   result.counters = journal_.counters();
   result.counters["frames"] = network_.counters().frames;
   result.faults = network_.counters().cuts + network_.counters().refused + network_.counters().slow;
-  for (const auto& validator : validators_) result.faults += validator->bucket().faults();
+  for (const auto& validator : validators_) {
+    result.faults += validator->bucket().faults();
+    validator->count_storage(result.counters);
+  }
   if (nemesis_) result.faults += nemesis_->injected();
   for (const char* lie :
        {"lies", "double spends", "forged certificates", "requests against the rules", "replays", "garbage"})
