@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "ledger/objects.h"
 
 namespace zef::ledger {
@@ -110,7 +111,10 @@ Task<Result<void>> GarbageCollector::collect(Slot confirmed) {
 
   const auto own = view->needed_from.find(parts_.self);
   if (own != view->needed_from.end())
-    if (auto done = co_await trim(parts_.self, std::min(own->second, confirmed), std::nullopt); !done) co_return done;
+    if (auto done = co_await trim(parts_.self, std::min(mutant("delete_covered") ? confirmed : own->second, confirmed),
+                                  std::nullopt);
+        !done)
+      co_return done;
   for (const SealedLog& log : sealed) {
     const auto needed = view->needed_from.find(log.worker);
     const Slot garbage_end = needed == view->needed_from.end() ? log.end : std::min(needed->second, log.end);
@@ -134,6 +138,7 @@ Task<Result<void>> GarbageCollector::trim(WorkerId worker, Slot garbage_end, std
   const Slot begin = head->value.trim;
   if (end > begin) {
     for (std::uint64_t block = begin / archive_slots; block * archive_slots < end; ++block) {
+      if (mutant("delete_without_archive")) break;
       const Slot block_end = std::min(end, (block + 1) * archive_slots);
       if (auto kept = co_await archive_slots_of(parts_.executor, parts_.store, worker, block, block_end, parts_.keep);
           !kept)

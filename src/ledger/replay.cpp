@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutant.h"
 #include "ledger/objects.h"
 #include "ledger/read_ahead.h"
 #include "ledger/takeover.h"
@@ -143,7 +144,7 @@ Result<void> Replay::take_segment(const LogReplay& log, Segment segment) {
       ShardReplay& shard = shards_[shard_index];
       Span& span = shard.spans[span_index];
       if (record.shard_epoch != span.line.epoch || slot < span.line.from || slot >= *span.line.to) continue;
-      if (slot == span.line.from && i < span.first_record) continue;
+      if (slot == span.line.from && i < span.first_record && !mutant("replay_from_slot_start")) continue;
       const ReadPlace place{log.worker, static_cast<std::uint32_t>(slot), static_cast<std::uint32_t>(i)};
       if (span_index > shard.current) {
         span.waiting.push_back({place, std::move(record.body)});

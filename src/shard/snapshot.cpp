@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
+
 namespace zef::shard {
 
 namespace {
@@ -23,7 +25,7 @@ AccountSnapshot snapshot_of(const Uid& uid, const AccountRecord& account, std::u
   result.next = account.next;
   result.head = account.head;
   result.received = account.received;
-  if (account.pending) result.pending = account.pending->request;
+  if (account.pending && !mutant("checkpoint_without_votes")) result.pending = account.pending->request;
   result.executed_before = executed_before;
   result.fingerprints.assign(account.executed.begin() + static_cast<std::ptrdiff_t>(executed_before),
                              account.executed.end());
@@ -151,7 +153,8 @@ Shard::Snapshot Shard::take_changes() {
   }
   add_outboxes(snapshot, state.outboxes, state.outboxes.take_changed());
   for (std::uint16_t source = 0; source < shard_count; ++source)
-    if (changes.marks.test(source)) snapshot.marks.emplace_back(source, state.marks.at(ShardId(source)));
+    if (changes.marks.test(source) && !mutant("checkpoint_without_marks"))
+      snapshot.marks.emplace_back(source, state.marks.at(ShardId(source)));
   snapshot.fee_totals.assign(state.fee_totals.begin(), state.fee_totals.end());
   snapshot.conflicts.assign(state.conflicts.begin(), state.conflicts.end());
   result.bytes = codec::encode(snapshot);

@@ -47,6 +47,12 @@ constexpr Mutant all[] = {
     {"rebatch_slot", "a slot is sent again with other records", ""},
     {"takeover_without_seal", "a predecessor's log is read without being sealed", ""},
     {"forget_votes", "votes are not replayed after a restart", ""},
+    // checkpoints and garbage
+    {"checkpoint_without_votes", "checkpoints leave pending votes out", ""},
+    {"checkpoint_without_marks", "checkpoints of changes leave inbox marks out", ""},
+    {"replay_from_slot_start", "replay repeats records that are in the checkpoint", ""},
+    {"delete_covered", "slots are deleted that the lineage still covers", ""},
+    {"delete_without_archive", "slots are deleted before what is asked for later is archived", ""},
     // client
     {"vote_for_other_value", "the client counts votes for another value", ""},
 };
