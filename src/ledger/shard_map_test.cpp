@@ -153,8 +153,10 @@ TEST_F(ShardMapTest, entries_that_no_change_could_have_made_are_corruption) {
   EXPECT_NE(fault(entry(a, 2, {{b, 2, 0, Slot{4}}, {a, 2, 0, std::nullopt}})), "");
   EXPECT_NE(fault(entry(a, 2, {{b, 1, 4, Slot{4}}, {a, 2, 0, std::nullopt}})), "");
   ShardGroup other = good;
-  other.version = 2;
-  EXPECT_NE(decode_group(0, codec::encode(other)).error().message.find("version 2"), std::string::npos);
+  other.version = map_version + 1;
+  const auto newer = decode_group(0, codec::encode(other));
+  ASSERT_FALSE(newer.has_value());
+  EXPECT_NE(newer.error().message.find(fmt::format("version {}", map_version + 1)), std::string::npos);
   EXPECT_FALSE(decode_group(1, codec::encode(good)).has_value());
 }
 

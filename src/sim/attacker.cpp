@@ -252,7 +252,7 @@ Task<void> Attacker::go_on(Process& process, Purse& purse) {
 
 // At somebody else's account, as it stands.
 Task<void> Attacker::aim_at(Process& process, Request& request) {
-  const Uid& victim = world_.workload.book[process.rng.pick(world_.workload.book.size())];
+  const Uid victim = world_.workload.book[process.rng.pick(world_.workload.book.size())];
   const std::size_t validator = process.rng.pick(world_.validators.size());
   const auto bytes =
       co_await process.validators[validator]->call(codec::encode(Query(QueryAccount{victim, {}})), answer_time_max);
