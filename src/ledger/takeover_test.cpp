@@ -348,7 +348,7 @@ TEST(Takeover, killed_at_any_request_with_checkpoints_loses_nothing) {
       second->kill();
       const auto third = world.live();
       ASSERT_TRUE(third->ended->has_value()) << "at " << at << ": " << third->ended->error().message;
-      EXPECT_EQ(second->began ? second->recovered : first->confirmed, first->confirmed) << "at " << at;
+      EXPECT_TRUE(is_prefix(second->recovered, first->confirmed)) << "at " << at;  // it may have been killed in replay
       EXPECT_TRUE(is_prefix(first->confirmed, third->recovered)) << "at " << at;
       EXPECT_TRUE(is_prefix(acknowledged(*second), third->recovered)) << "at " << at;
     }
