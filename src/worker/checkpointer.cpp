@@ -99,7 +99,7 @@ Task<Result<std::vector<Checkpointer::Taken>>> Checkpointer::take_group(std::siz
     if (!all.back().nothing_new) co_await next_turn(parts_.executor);
   }
   if (auto durable = co_await parts_.log.drain(); !durable) co_return std::unexpected(durable.error());
-  parts_.note_confirmed();
+  if (!parts_.note_confirmed()) co_return fail(ErrorKind::cancelled, "this worker has stopped");
   for (Taken& taken : all) {
     if (taken.end > 0) {
       const auto place = parts_.log.place_of(taken.end - 1);

@@ -23,7 +23,8 @@ class Checkpointer {
     Duration every = std::chrono::seconds(30);  // for each group; zero: none but at the end
     std::uint64_t log_bytes = 256U << 20;       // and sooner when so much was logged
   };
-  // All must outlive this. `note_confirmed` brings the history up to the newest confirmed record.
+  // All must outlive this. `note_confirmed` brings the history up to the newest confirmed record; false: this worker
+  // has stopped, and the history is no longer kept.
   struct Parts {
     Executor& executor;
     store::ObjectStore& store;
@@ -32,7 +33,7 @@ class Checkpointer {
     ShardTable& shards;
     History& history;
     ledger::WorkerLog& log;
-    std::function<void()> note_confirmed;
+    std::function<bool()> note_confirmed;
   };
   struct Metrics {
     std::uint64_t objects = 0, whole_shards = 0, changed_shards = 0, bytes = 0, failures = 0;

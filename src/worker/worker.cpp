@@ -65,6 +65,7 @@ struct Worker::State {
   std::size_t history_reads = 0;
   TimerId fee_timer = TimerId::none;
   bool serving = false;
+  bool began = false;    // all shards are as they were left: they may be saved
   bool stopped = false;  // fenced: nothing leaves any more
   bool tick_scheduled = false;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
@@ -198,9 +199,13 @@ struct Worker::State {
     auto owned = co_await ledger::begin_worker(world.executor, world.store, world.rng, self);
     if (!owned) co_return std::unexpected(owned.error());
     log = std::make_unique<ledger::WorkerLog>(world.executor, world.store, self.id, options.log);
-    checkpointer = std::make_unique<Checkpointer>(Checkpointer::Parts{world.executor, world.store, world.rng, self.id,
-                                                                      shards, history, *log, [this] { release(); }},
-                                                  options.checkpoints);
+    checkpointer = std::make_unique<Checkpointer>(
+        Checkpointer::Parts{world.executor, world.store, world.rng, self.id, shards, history, *log,
+                            [this] {
+                              release();
+                              return !stopped;
+                            }},
+        options.checkpoints);
     if (auto loaded = co_await load(*owned); !loaded) co_return loaded;
     if (auto replayed_all = co_await replay(*owned); !replayed_all) co_return replayed_all;
 
@@ -221,7 +226,7 @@ struct Worker::State {
       check_ownership();
     });
     directory.start();
-    serving = true;
+    serving = began = true;
     tick->touch_all_outboxes();
     schedule_tick();
     schedule_fee_totals();
@@ -340,7 +345,7 @@ struct Worker::State {
       if (auto durable = co_await log->drain(); !durable) co_return durable;
       release();  // what waited for the last records
     }
-    if (checkpointer && !stopped) {  // so that the successor has nothing to replay
+    if (began && !stopped) {  // so that the successor has nothing to replay
       checkpointer->stop();
       if (const auto saved = co_await checkpointer->save_all(); !saved)
         log::warning("worker", "the last checkpoint failed, the next worker replays the log: {}",
