@@ -48,6 +48,7 @@ class Probe {
       : store_(store), executor_(executor), rng_(rng), key_(prefix + "probe-" + random_hex()) {}
 
   Task<Result<void>> run() {
+    if (const auto good = co_await store_.check_settings(); !good) co_return not_asked(good.error());
     auto outcome = co_await check();
     const auto deleted = co_await store_.del(key_);
     if (!outcome) co_return outcome;

@@ -97,4 +97,6 @@ Task<StoreResult<std::vector<std::string>>> FaultyStore::list(std::string prefix
       false);
 }
 
+Task<StoreResult<std::monostate>> FaultyStore::check_settings() { return inner_->check_settings(); }
+
 }  // namespace zef::store

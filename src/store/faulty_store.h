@@ -38,6 +38,7 @@ class FaultyStore final : public ObjectStore {
   Task<StoreResult<std::monostate>> del(std::string key) override;
   Task<StoreResult<std::vector<std::string>>> list(std::string prefix, std::string start_after,
                                                    std::size_t limit) override;
+  Task<StoreResult<std::monostate>> check_settings() override;
 
   void set_plan(FaultPlan plan);
   // Every request fails with this, untouched, until set to nothing: a full disk, withdrawn credentials, an outage.

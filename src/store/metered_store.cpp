@@ -69,4 +69,6 @@ Task<StoreResult<std::vector<std::string>>> MeteredStore::list(std::string prefi
   return measure(metrics_.list, inner_->list(std::move(prefix), std::move(start_after), limit));
 }
 
+Task<StoreResult<std::monostate>> MeteredStore::check_settings() { return inner_->check_settings(); }
+
 }  // namespace zef::store

@@ -61,6 +61,7 @@ class MeteredStore final : public ObjectStore {
   Task<StoreResult<std::monostate>> del(std::string key) override;
   Task<StoreResult<std::vector<std::string>>> list(std::string prefix, std::string start_after,
                                                    std::size_t limit) override;
+  Task<StoreResult<std::monostate>> check_settings() override;
 
   [[nodiscard]] const StoreMetrics& metrics() const { return metrics_; }
 

@@ -82,6 +82,11 @@ class ObjectStore {
   // For garbage collection and checks only, never on a hot path.
   virtual Task<StoreResult<std::vector<std::string>>> list(std::string prefix, std::string start_after,
                                                            std::size_t limit) = 0;
+  // What the store itself can say about how it is set up, before it is used: `denied` and `invalid` say what is wrong.
+  virtual Task<StoreResult<std::monostate>> check_settings() { return nothing_to_say(); }
+
+ private:
+  static Task<StoreResult<std::monostate>> nothing_to_say() { co_return std::monostate{}; }
 };
 
 }  // namespace zef::store

@@ -4,10 +4,16 @@
 
 #include <algorithm>
 
+#include "store/azure_store.h"
+#include "store/s3_store.h"
+
 namespace zef::store {
 namespace {
 
 constexpr std::string_view file_scheme = "file://";
+constexpr std::string_view s3_scheme = "s3://";
+constexpr std::string_view azure_scheme = "azure://";
+constexpr std::string_view gcs_scheme = "gcs://";
 
 Result<void> check_file_path(std::string_view url, std::string_view path) {
   if (!path.starts_with('/'))
@@ -26,18 +32,41 @@ Result<void> check_file_path(std::string_view url, std::string_view path) {
 Result<void> check_store_url(std::string_view url) {
   if (url == "memory:") return {};
   if (url.starts_with(file_scheme)) return check_file_path(url, url.substr(file_scheme.size()));
-  if (url.starts_with("s3:") || url.starts_with("azure:"))
-    return fail(ErrorKind::invalid_input,
-                fmt::format("store \"{}\": this kind of store is not built in yet; use file:///absolute/path", url));
+  if (url.starts_with(azure_scheme)) return check_azure_url(url);
+  if (is_remote_store(url)) {
+    const auto parsed = url.starts_with(s3_scheme) ? parse_s3_url(url) : parse_gcs_url(url);
+    if (!parsed) return std::unexpected(parsed.error());
+    return {};
+  }
   return fail(ErrorKind::invalid_input,
-              fmt::format("store \"{}\": not a store URL; use file:///absolute/path or memory:", url));
+              fmt::format("store \"{}\": not a store URL; use file:///absolute/path, s3://bucket/prefix, "
+                          "azure://container/prefix, gcs://bucket/prefix or memory:",
+                          url.substr(0, url.find('?'))));
+}
+
+std::string part_of_store(std::string_view url, std::string_view part) {
+  const std::string_view place = url.starts_with(file_scheme) ? url : url.substr(0, url.find('?'));
+  return fmt::format("{}{}{}{}", place, place.ends_with('/') ? "" : "/", part, url.substr(place.size()));
+}
+
+bool is_remote_store(std::string_view url) {
+  return url.starts_with(s3_scheme) || url.starts_with(azure_scheme) || url.starts_with(gcs_scheme);
 }
 
 Result<std::unique_ptr<ObjectStore>> open_store(Executor& executor, std::string_view url, const OpenOptions& options) {
   if (auto good = check_store_url(url); !good) return std::unexpected(std::move(good.error()));
   if (url == "memory:")
     return make_memory_store(executor, options.memory ? options.memory : std::make_shared<MemoryState>());
-  return make_file_store(executor, std::string(url.substr(file_scheme.size())), options.file);
+  if (url.starts_with(file_scheme))
+    return make_file_store(executor, std::string(url.substr(file_scheme.size())), options.file);
+  if (url.starts_with(azure_scheme)) {
+    auto parsed = parse_azure_url(url);
+    if (!parsed) return std::unexpected(std::move(parsed.error()));
+    return make_azure_store(executor, std::move(*parsed));
+  }
+  auto parsed = url.starts_with(s3_scheme) ? parse_s3_url(url) : parse_gcs_url(url);
+  if (!parsed) return std::unexpected(std::move(parsed.error()));
+  return make_s3_store(executor, std::move(*parsed));
 }
 
 }  // namespace zef::store

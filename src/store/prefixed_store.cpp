@@ -42,4 +42,6 @@ Task<StoreResult<std::vector<std::string>>> PrefixedStore::list(std::string pref
   co_return keys;
 }
 
+Task<StoreResult<std::monostate>> PrefixedStore::check_settings() { return inner_->check_settings(); }
+
 }  // namespace zef::store

@@ -21,6 +21,7 @@ class PrefixedStore final : public ObjectStore {
   Task<StoreResult<std::monostate>> del(std::string key) override;
   Task<StoreResult<std::vector<std::string>>> list(std::string prefix, std::string start_after,
                                                    std::size_t limit) override;
+  Task<StoreResult<std::monostate>> check_settings() override;
 
  private:
   StoreRef inner_;

@@ -153,4 +153,8 @@ Task<StoreResult<PutIfMatch>> RetryingStore::put_if_match(std::string key, Conte
   }
 }
 
+Task<StoreResult<std::monostate>> RetryingStore::check_settings() {
+  return repeat<std::monostate>(options_.get, [this] { return inner_->check_settings(); });
+}
+
 }  // namespace zef::store

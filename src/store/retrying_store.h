@@ -56,6 +56,7 @@ class RetryingStore final : public ObjectStore {
   Task<StoreResult<std::monostate>> del(std::string key) override;
   Task<StoreResult<std::vector<std::string>>> list(std::string prefix, std::string start_after,
                                                    std::size_t limit) override;
+  Task<StoreResult<std::monostate>> check_settings() override;
 
   [[nodiscard]] std::uint64_t retries() const { return retries_; }
 

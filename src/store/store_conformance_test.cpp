@@ -1,4 +1,5 @@
-// What every store promises, run against each provider and each wrapper.
+// What every store promises, run against each provider and each wrapper; and against real servers over the network
+// where ZEF_TEST_STORES names some (tests/stores starts them).
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
@@ -9,6 +10,8 @@
 #include "base/testing/manual_executor.h"
 #include "base/testing/seeded_rng.h"
 #include "base/testing/temp_folder.h"
+#include "net/loop.h"
+#include "net/testing/loop_runner.h"
 #include "store/conformance_probe.h"
 #include "store/faulty_store.h"
 #include "store/file_store.h"
@@ -16,23 +19,46 @@
 #include "store/metered_store.h"
 #include "store/prefixed_store.h"
 #include "store/retrying_store.h"
+#include "store/testing/real_stores.h"
 
 namespace zef::store {
 namespace {
 
-using testing::ManualExecutor;
-using testing::SeededRng;
+using zef::testing::ManualExecutor;
+using zef::testing::SeededRng;
 
-// What a store under test may stand on.
+template <class T>
+Task<void> keep(Task<T> task, std::optional<T>& out) {
+  out = co_await std::move(task);
+}
+
+// What a store under test may stand on: virtual time, or a real loop for a store that answers from outside.
 struct Ground {
-  testing::TempFolder folder;
-  ManualExecutor executor;
+  zef::testing::TempFolder folder;
+  ManualExecutor manual;
+  std::optional<net::Loop> loop;
   SeededRng rng{1};
+
+  Executor& executor() { return loop ? static_cast<Executor&>(*loop) : manual; }
+  template <class T>
+  T run(Task<T> task) {
+    if (!loop) return manual.run_until(std::move(task));
+    std::optional<T> out;
+    TaskScope scope;
+    scope.spawn(keep(std::move(task), out));
+    run_while_not([&out] { return out.has_value(); });
+    return std::move(*out);
+  }
+  template <class Done>
+  void run_while_not(Done done) {
+    if (!loop) return manual.run_while_not(done);
+    ZEF_CHECK(net::testing::turn_until(*loop, done));
+  }
 
   std::unique_ptr<ObjectStore> file(bool fsync = true) {
     FileOptions options;
     options.fsync = fsync;
-    auto store = make_file_store(executor, folder / "bucket", options);
+    auto store = make_file_store(executor(), folder / "bucket", options);
     EXPECT_TRUE(store.has_value());
     return std::move(*store);
   }
@@ -45,18 +71,18 @@ struct Kind {
 
 std::vector<Kind> kinds() {
   return {
-      {"memory", [](Ground& g) { return make_memory_store(g.executor); }},
+      {"memory", [](Ground& g) { return make_memory_store(g.executor()); }},
       {"memory_immediate",
        [](Ground& g) {
-         return make_memory_store(g.executor, std::make_shared<MemoryState>(), MemoryOptions{.immediate = true});
+         return make_memory_store(g.executor(), std::make_shared<MemoryState>(), MemoryOptions{.immediate = true});
        }},
       {"file", [](Ground& g) { return g.file(); }},
       {"file_without_fsync", [](Ground& g) { return g.file(false); }},
-      {"metered_file", [](Ground& g) { return std::make_unique<MeteredStore>(g.file(), g.executor); }},
+      {"metered_file", [](Ground& g) { return std::make_unique<MeteredStore>(g.file(), g.executor()); }},
       {"prefixed_file", [](Ground& g) { return std::make_unique<PrefixedStore>(g.file(), "part/of.it-"); }},
-      {"retrying_file", [](Ground& g) { return std::make_unique<RetryingStore>(g.file(), g.executor, g.rng); }},
+      {"retrying_file", [](Ground& g) { return std::make_unique<RetryingStore>(g.file(), g.executor(), g.rng); }},
       {"faulty_memory_without_faults",
-       [](Ground& g) { return std::make_unique<FaultyStore>(make_memory_store(g.executor), g.executor, g.rng); }},
+       [](Ground& g) { return std::make_unique<FaultyStore>(make_memory_store(g.executor()), g.executor(), g.rng); }},
       {"retrying_faulty_memory",
        [](Ground& g) {
          const FaultPlan plan{.lost_before = 50,
@@ -66,7 +92,8 @@ std::vector<Kind> kinds() {
                               .unavailable = 50,
                               .delay_max = std::chrono::milliseconds(50)};
          return std::make_unique<RetryingStore>(
-             std::make_unique<FaultyStore>(make_memory_store(g.executor), g.executor, g.rng, plan), g.executor, g.rng);
+             std::make_unique<FaultyStore>(make_memory_store(g.executor()), g.executor(), g.rng, plan), g.executor(),
+             g.rng);
        }},
   };
 }
@@ -74,13 +101,13 @@ std::vector<Kind> kinds() {
 class Conformance : public ::testing::TestWithParam<Kind> {
  protected:
   StoreResult<PutIfAbsent> create(const std::string& key, std::string_view text) {
-    return ground_.executor.run_until(store_->put_if_absent(key, content(to_bytes(text))));
+    return ground_.run(store_->put_if_absent(key, content(to_bytes(text))));
   }
   StoreResult<PutIfMatch> replace(const std::string& key, std::string_view text, Tag tag) {
-    return ground_.executor.run_until(store_->put_if_match(key, content(to_bytes(text)), std::move(tag)));
+    return ground_.run(store_->put_if_match(key, content(to_bytes(text)), std::move(tag)));
   }
   StoreResult<std::optional<Object>> get(const std::string& key, std::optional<Range> range = std::nullopt) {
-    return ground_.executor.run_until(store_->get(key, range));
+    return ground_.run(store_->get(key, range));
   }
   std::string text(const std::string& key, std::optional<Range> range = std::nullopt) {
     const auto got = get(key, range);
@@ -88,9 +115,9 @@ class Conformance : public ::testing::TestWithParam<Kind> {
     return *got ? std::string(as_text((*got)->bytes)) : "nothing";
   }
   std::vector<std::string> list(const std::string& prefix, const std::string& after = "", std::size_t limit = 1000) {
-    return ground_.executor.run_until(store_->list(prefix, after, limit)).value();
+    return ground_.run(store_->list(prefix, after, limit)).value();
   }
-  bool del(const std::string& key) { return ground_.executor.run_until(store_->del(key)).has_value(); }
+  bool del(const std::string& key) { return ground_.run(store_->del(key)).has_value(); }
   Tag created(const std::string& key, std::string_view bytes) {
     return std::get<Created>(create(key, bytes).value()).tag;
   }
@@ -188,7 +215,7 @@ TEST_P(Conformance, rejects_bad_keys) {
     EXPECT_EQ(create(key, "x").error().kind, StoreErrorKind::invalid) << key;
     EXPECT_EQ(replace(key, "x", Tag{"t"}).error().kind, StoreErrorKind::invalid) << key;
     EXPECT_EQ(get(key).error().kind, StoreErrorKind::invalid) << key;
-    EXPECT_EQ(ground_.executor.run_until(store_->del(key)).error().kind, StoreErrorKind::invalid) << key;
+    EXPECT_EQ(ground_.run(store_->del(key)).error().kind, StoreErrorKind::invalid) << key;
   }
   EXPECT_TRUE(list("").empty());
 }
@@ -207,18 +234,52 @@ TEST_P(Conformance, one_of_32_racing_creations_wins) {
     for (int i = 0; i < 32; ++i)
       scope.spawn(note(store_->put_if_absent(fmt::format("race/{}", round), content(to_bytes(fmt::format("{}", i)))),
                        winners, losers));
-    ground_.executor.run_while_not([&] { return winners + losers == 32; });
+    ground_.run_while_not([&] { return winners + losers == 32; });
     EXPECT_EQ(winners, 1);
   }
 }
 
+Task<void> note(Task<StoreResult<PutIfMatch>> call, int& updated, int& refused) {
+  const auto outcome = co_await std::move(call);
+  if (outcome && std::holds_alternative<Updated>(*outcome)) ++updated;
+  if (outcome && std::holds_alternative<Mismatch>(*outcome)) ++refused;
+}
+
+TEST_P(Conformance, one_of_32_racing_replacements_wins) {
+  Tag tag = created("race", "first");
+  for (int round = 0; round < 5; ++round) {
+    int winners = 0;
+    int losers = 0;
+    TaskScope scope;
+    for (int i = 0; i < 32; ++i)
+      scope.spawn(
+          note(store_->put_if_match("race", content(to_bytes(fmt::format("{} {}", round, i))), tag), winners, losers));
+    ground_.run_while_not([&] { return winners + losers == 32; });
+    EXPECT_EQ(winners, 1);
+    tag = get("race").value()->tag;
+  }
+}
+
 TEST_P(Conformance, passes_the_probe_and_is_empty_after_it) {
-  const auto outcome = ground_.executor.run_until(probe(*store_, ground_.executor, ground_.rng, "probe/"));
+  const auto outcome = ground_.run(probe(*store_, ground_.executor(), ground_.rng, "probe/"));
   EXPECT_TRUE(outcome.has_value()) << outcome.error().message;
   EXPECT_TRUE(list("").empty());
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, Conformance, ::testing::ValuesIn(kinds()),
+                         [](const auto& info) { return info.param.name; });
+
+std::vector<Kind> real_kinds() {
+  std::vector<Kind> kinds;
+  for (const testing::RealStore& real : testing::real_stores())
+    kinds.push_back({real.name, [real](Ground& g) {
+                       g.loop.emplace();
+                       return std::make_unique<RetryingStore>(testing::open_real_store(*g.loop, real), *g.loop, g.rng);
+                     }});
+  return kinds;
+}
+
+INSTANTIATE_TEST_SUITE_P(RealStores, Conformance, ::testing::ValuesIn(real_kinds()),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

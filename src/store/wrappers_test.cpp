@@ -216,11 +216,18 @@ TEST(OpenStore, says_what_is_wrong_with_a_url) {
   };
   EXPECT_EQ(said("file://relative"),
             "store \"file://relative\": use an absolute path with three slashes, as in file:///var/lib/zef");
-  EXPECT_EQ(said("s3://bucket/prefix"),
-            "store \"s3://bucket/prefix\": this kind of store is not built in yet; use file:///absolute/path");
-  EXPECT_NE(said("azure://c/p").find("not built in yet"), std::string::npos);
+  EXPECT_TRUE(said("s3://bucket/prefix?speed=high").contains("no setting \"speed\""));
+  EXPECT_TRUE(said("azure://c/p").contains("account="));
+  EXPECT_TRUE(said("gcs://key:secret@bucket").contains("credentials never stand in a URL"));
   for (const std::string_view url : {"", "/var/lib/zef", "http://x", "memory", "file:", "file:/x", "file:///a?b"})
     EXPECT_NE(said(url).find("use "), std::string::npos) << url << said(url);
+}
+
+TEST(OpenStore, parts_keep_the_settings) {
+  EXPECT_EQ(part_of_store("file:///base", "one"), "file:///base/one");
+  EXPECT_EQ(part_of_store("file:///base/", "one"), "file:///base/one");
+  EXPECT_EQ(part_of_store("s3://bucket?region=x", "one"), "s3://bucket/one?region=x");
+  EXPECT_EQ(part_of_store("s3://bucket/a/?region=x&ca=/y", "one"), "s3://bucket/a/one?region=x&ca=/y");
 }
 
 TEST(Errors, keep_their_message_for_the_rooms_above) {
