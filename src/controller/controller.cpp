@@ -39,8 +39,11 @@ Task<void> Controller::stop() {
 
 Task<void> Controller::run() {
   while (!stopping_) {
-    co_await lease_.tick();
-    if (stopping_) co_return;
+    if (!lease_asked_ || executor_.now() - *lease_asked_ >= options_.lease_every) {
+      lease_asked_ = executor_.now();
+      co_await lease_.tick();
+      if (stopping_) co_return;
+    }
     co_await tick();
     co_await sleep_for(executor_, options_.tick_every);
   }

@@ -10,6 +10,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -51,6 +52,7 @@ struct ControllerOptions {
   LeaseOptions lease;
   Duration stall = std::chrono::seconds(3);              // a worker that is silent for so long is suspect
   Duration tick_every = std::chrono::milliseconds(500);  // suspicion, rescues, moves
+  Duration lease_every = std::chrono::seconds(1);  // a read and, for the holder, a write, which the store may bill
   Duration law_every = std::chrono::seconds(5);
   Duration map_every = std::chrono::seconds(5);  // when nothing happens; else at every tick
 };
@@ -112,6 +114,7 @@ class Controller {
   ShardOwners owners_;  // empty: never read
   bool map_is_old_ = true;
   MonotonicTime map_read_{};
+  std::optional<MonotonicTime> lease_asked_;
   MonotonicTime law_asked_{};
   std::map<std::uint16_t, Move> moves_;                                    // planned, under way
   std::map<std::pair<WorkerId, WorkerId>, std::vector<ShardId>> rescues_;  // by (victim, rescuer), under way

@@ -194,7 +194,7 @@ TEST_F(ControllerTest, another_process_leads_when_the_first_is_gone) {
   EXPECT_EQ(controller.status().leader, "one");
   first.reset();
   cluster.kill(0);
-  EXPECT_LE(time_until([this] { return cluster.all_owned_by_living(); }), seconds(7));
+  EXPECT_LE(time_until([this] { return cluster.all_owned_by_living(); }), seconds(8));
   EXPECT_TRUE(controller.status().leads);
 }
 
@@ -206,7 +206,7 @@ TEST_F(ControllerTest, one_that_stops_hands_over_at_once) {
   second.start();
   executor.advance(seconds(2));
   executor.run_until(controller.stop());
-  EXPECT_LE(time_until([&] { return second.status().leads; }), seconds(1));
+  EXPECT_LE(time_until([&] { return second.status().leads; }), seconds(2));
 }
 
 // The leases are in two stores, so both are held: nothing worse happens than commands that are refused.
