@@ -15,6 +15,7 @@
 #include "cli/local_network.h"
 #include "net/asio_transport.h"
 #include "net/system_rng.h"
+#include "store/open_store.h"
 
 namespace zef::cli {
 namespace {
@@ -60,7 +61,7 @@ class BenchFolder {
   std::string store_url(const std::string& asked) {
     constexpr std::string_view file = "file://";
     if (asked.empty()) return asked;
-    const std::string url = asked + (asked.ends_with('/') ? "" : "/") + path.filename().string();
+    const std::string url = store::part_of_store(asked, path.filename().string());
     if (url.starts_with(file)) store = url.substr(file.size());
     return url;
   }
@@ -282,7 +283,7 @@ void add_bench_command(Program& program) {
       ->check(CLI::Range(1, 86'400))
       ->capture_default_str();
   app.add_option("--warm-up", flags->warm_up, "Seconds before that")->check(CLI::Range(0, 3600))->capture_default_str();
-  app.add_option("--store", flags->store, "file:///absolute/path (without it: in a temporary folder)");
+  app.add_option("--store", flags->store, "A store URL (without it: in a temporary folder)");
   app.add_option("--flush-delay-ms", flags->flush_delay_ms, "How long a worker's log gathers records")
       ->check(CLI::Range(0, 10'000));
   add_json_flag(app, flags->json);

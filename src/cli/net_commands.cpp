@@ -192,9 +192,10 @@ void add_net_commands(Program& program) {
   app.add_option("--workers", options.workers, "Of each validator; at most 128 processes in all (a new network: 2)");
   app.add_option("--accounts", options.accounts, "With keys in the wallet (a new network: 100)");
   app.add_option("--balance", options.balance, "Of each account (a new network: 1,000,000,000)");
-  app.add_option("--store", options.store,
-                 "file:///absolute/path; each validator has a folder in it (a new network: "
-                 "inside its own folder)");
+  app.add_option(
+      "--store", options.store,
+      "file:///absolute/path or s3://..., azure://..., gcs://...; each validator has a folder in it (a new network: "
+      "inside its own folder)");
   app.add_option("--fee-period-ms", options.fee_period_ms, "How often fees go to the reward accounts")
       ->check(CLI::Range(10, 86'400'000));
   app.add_option("--flush-delay-ms", options.flush_delay_ms, "How long a worker's log gathers records")

@@ -391,7 +391,7 @@ fs::path NetworkFolder::log_path(std::size_t validator, std::string_view process
 }
 std::string NetworkFolder::store_url(std::size_t validator) const {
   if (settings.store.empty()) return "file://" + (validator_path(validator) / "store").string();
-  return fmt::format("{}{}validator-{}", settings.store, settings.store.ends_with('/') ? "" : "/", validator);
+  return store::part_of_store(settings.store, fmt::format("validator-{}", validator));
 }
 Result<crypto::SecretBytes> NetworkFolder::read_seed() const {
   auto seed = crypto::read_private_file(dir / "accounts.seed", seed_bytes);

@@ -2,13 +2,17 @@
 
 #include <unistd.h>
 
+#include "store/hedging_store.h"
 #include "store/open_store.h"
 #include "store/retrying_store.h"
 
 namespace zef::cli {
 
 void StoreFlags::add_to(CLI::App& app) {
-  app.add_option("--store", url, "The validator's object store: file:///absolute/path")->required();
+  app.add_option("--store", url,
+                 "The validator's object store: file:///absolute/path, s3://..., azure://... or gcs://... "
+                 "(docs/object-stores.md)")
+      ->required();
   app.add_option("--store-threads", threads, "For disk calls")->check(CLI::Range(1, 64))->capture_default_str();
 }
 
@@ -20,9 +24,11 @@ Result<std::unique_ptr<ServerStore>> ServerStore::open(net::Loop& loop, Rng& rng
   auto metered = std::make_unique<store::MeteredStore>(std::move(*opened), loop);
   auto made = std::make_unique<ServerStore>();
   made->metered_ = metered.get();
+  std::unique_ptr<store::ObjectStore> below = std::move(metered);
+  if (store::is_remote_store(flags.url)) below = std::make_unique<store::HedgingStore>(std::move(below), loop);
   // Writes are tried until their outcome is known; whoever reads for somebody else's sake must answer in time.
   const store::RetryPolicy reads{.deadline = std::chrono::seconds(30)};
-  made->top_ = std::make_unique<store::RetryingStore>(std::move(metered), loop, rng,
+  made->top_ = std::make_unique<store::RetryingStore>(std::move(below), loop, rng,
                                                       store::RetryOptions{.put = {}, .get = reads, .list = reads});
   return made;
 }

@@ -18,7 +18,7 @@ struct StoreFlags {
   void add_to(CLI::App& app);
 };
 
-// The store of the URL, metered, with retries.
+// The store of the URL, metered, with retries; over a network also with hedged reads.
 class ServerStore {
  public:
   [[nodiscard]] static Result<std::unique_ptr<ServerStore>> open(net::Loop& loop, Rng& rng, const StoreFlags& flags);

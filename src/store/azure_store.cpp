@@ -216,7 +216,9 @@ StoreError azure_error(const Refusal& refusal, bool writes, const AzureOptions& 
   if (refusal.status == 403 && of_time)
     return denied(
         "the clock of this machine is wrong, or the store's: set it (NTP), requests are signed with the time");
-  if (code == "AuthenticationFailed" || code == "InvalidAuthenticationInfo")
+  // Azurite gives another code and the same words.
+  if (is_one_of(code, {"AuthenticationFailed", "InvalidAuthenticationInfo"}) ||
+      refusal.message.contains("failed to authenticate"))
     return denied(options.key.empty()
                       ? "the SAS token is wrong, has expired, or is for another account or container"
                       : "the storage key is wrong, or for another account; or the clock of this machine is");

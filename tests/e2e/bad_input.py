@@ -98,7 +98,9 @@ class Commands(Cases):
         self.up_refuses(["below 2^64"], "--accounts", 10, "--balance", 2**64 - 1)
 
     def test_wrong_store_urls(self):
-        self.up_refuses(["not built in yet", "file:///absolute/path"], "--store", "s3://bucket/place")
+        self.up_refuses(["no setting", "speed", "endpoint"], "--store", "s3://bucket/place?speed=high")
+        self.up_refuses(["account="], "--store", "azure://container/place")
+        self.up_refuses(["credentials never stand in a URL"], "--store", "gcs://key:secret@bucket")
         self.up_refuses(["absolute path", "file:///"], "--store", "file://relative/place")
         self.up_refuses(["not a store URL", "file:///absolute/path"], "--store", "file:relative")
         self.up_refuses(["not a store URL"], "--store", self.path("no-scheme"))

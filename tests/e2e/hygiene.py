@@ -19,7 +19,7 @@ def tracked():
         return [name for name in names.stdout.split("\0") if name]
     # Not a checkout but a copy of one.
     return [os.path.relpath(os.path.join(folder, name), source) for top in ("src", "docs", "tests", "scripts", "cmake")
-            for folder, _, files in os.walk(os.path.join(source, top)) for name in files] + ["README.md"]
+            for folder, _, files in os.walk(os.path.join(source, top)) for name in files if "node_modules" not in folder] + ["README.md"]
 
 
 def text_of(name):
