@@ -139,7 +139,9 @@ struct LocalNetwork::State {
                           "--fee-period-ms",
                           std::to_string(settings.fee_period_ms),
                           "--flush-delay-ms",
-                          std::to_string(settings.flush_delay_ms)};
+                          std::to_string(settings.flush_delay_ms),
+                          "--checkpoint-every-ms",
+                          std::to_string(settings.checkpoint_every_ms)};
       for (const std::string& word : common) worker.arguments.push_back(word);
     }
   }

@@ -46,16 +46,17 @@ namespace zef::cli {
 
 // What a new network is made with. An existing one keeps what it has: a value that is given and differs is an error.
 struct LocalNetworkOptions {
-  std::optional<std::uint64_t> validators;      // 4
-  std::optional<std::uint64_t> workers;         // of each validator: 2
-  std::optional<std::uint64_t> accounts;        // for users: 100
-  std::optional<std::uint64_t> balance;         // of each of them: 1,000,000,000
-  std::optional<std::string> store;             // "": in the folder; "file:///base": base/validator-<i>
-  std::optional<protocol::FeeSchedule> fees;    // default_fees()
-  std::optional<std::uint64_t> fee_period_ms;   // 10,000
-  std::optional<std::uint64_t> flush_delay_ms;  // of the workers' logs: 2 on a local folder
-  std::optional<std::uint64_t> store_threads;   // of each process: 4
-  std::optional<bool> wallet;                   // true: wallet.sqlite; false: accounts.seed
+  std::optional<std::uint64_t> validators;           // 4
+  std::optional<std::uint64_t> workers;              // of each validator: 2
+  std::optional<std::uint64_t> accounts;             // for users: 100
+  std::optional<std::uint64_t> balance;              // of each of them: 1,000,000,000
+  std::optional<std::string> store;                  // "": in the folder; "file:///base": base/validator-<i>
+  std::optional<protocol::FeeSchedule> fees;         // default_fees()
+  std::optional<std::uint64_t> fee_period_ms;        // 10,000
+  std::optional<std::uint64_t> flush_delay_ms;       // of the workers' logs: 2 on a local folder
+  std::optional<std::uint64_t> checkpoint_every_ms;  // 30,000; 0: never
+  std::optional<std::uint64_t> store_threads;        // of each process: 4
+  std::optional<bool> wallet;                        // true: wallet.sqlite; false: accounts.seed
 };
 
 // The same, complete: what net.json says.
@@ -69,16 +70,17 @@ struct LocalNetworkSettings {
   std::string store;
   std::uint64_t fee_period_ms = 0;
   std::uint64_t flush_delay_ms = 0;
+  std::uint64_t checkpoint_every_ms = 0;
   std::uint64_t store_threads = 0;
   bool wallet = true;
   static constexpr auto fields =
       codec::fields<&LocalNetworkSettings::format, &LocalNetworkSettings::network, &LocalNetworkSettings::validators,
                     &LocalNetworkSettings::workers, &LocalNetworkSettings::accounts, &LocalNetworkSettings::balance,
                     &LocalNetworkSettings::store, &LocalNetworkSettings::fee_period_ms,
-                    &LocalNetworkSettings::flush_delay_ms, &LocalNetworkSettings::store_threads,
-                    &LocalNetworkSettings::wallet>;
+                    &LocalNetworkSettings::flush_delay_ms, &LocalNetworkSettings::checkpoint_every_ms,
+                    &LocalNetworkSettings::store_threads, &LocalNetworkSettings::wallet>;
 };
-inline constexpr std::string_view local_network_format = "zefchain-local-network-1";
+inline constexpr std::string_view local_network_format = "zefchain-local-network-2";
 
 // Time on processors, in microseconds; of living and dead processes.
 struct ProcessorTime {

@@ -200,6 +200,9 @@ void add_net_commands(Program& program) {
       ->check(CLI::Range(10, 86'400'000));
   app.add_option("--flush-delay-ms", options.flush_delay_ms, "How long a worker's log gathers records")
       ->check(CLI::Range(0, 10'000));
+  app.add_option("--checkpoint-every-ms", options.checkpoint_every_ms,
+                 "How often workers save their shards, and when they end; 0: never")
+      ->check(CLI::Range(0, 86'400'000));
   add_json_flag(app, flags->json);
 }
 

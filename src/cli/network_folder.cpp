@@ -79,6 +79,7 @@ Result<LocalNetworkSettings> settings_of(const LocalNetworkOptions& options) {
                                 .store = options.store.value_or(""),
                                 .fee_period_ms = options.fee_period_ms.value_or(10'000),
                                 .flush_delay_ms = options.flush_delay_ms.value_or(2),
+                                .checkpoint_every_ms = options.checkpoint_every_ms.value_or(30'000),
                                 .store_threads = options.store_threads.value_or(4),
                                 .wallet = options.wallet.value_or(true)};
   const std::uint64_t accounts_limit = settings.wallet ? wallet_accounts_max : accounts_max;
@@ -123,6 +124,7 @@ Result<void> check_same(const LocalNetworkOptions& options, const LocalNetworkSe
 void apply_run_options(const LocalNetworkOptions& options, LocalNetworkSettings& settings) {
   settings.fee_period_ms = options.fee_period_ms.value_or(settings.fee_period_ms);
   settings.flush_delay_ms = options.flush_delay_ms.value_or(settings.flush_delay_ms);
+  settings.checkpoint_every_ms = options.checkpoint_every_ms.value_or(settings.checkpoint_every_ms);
   settings.store_threads = options.store_threads.value_or(settings.store_threads);
 }
 

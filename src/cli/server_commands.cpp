@@ -256,8 +256,9 @@ void add_worker(Program& program) {
   app.add_option("--fee-period-ms", flags->fee_period_ms, "How often fees go to the reward accounts")
       ->check(CLI::Range(10, 86'400'000))
       ->capture_default_str();
-  app.add_option("--checkpoint-every-ms", flags->checkpoint_every_ms,
-                 "How often each shard is saved, so that a restart has so much less to replay; 0: only at the end")
+  app.add_option(
+         "--checkpoint-every-ms", flags->checkpoint_every_ms,
+         "How often each shard is saved, and at the end, so that a restart has so much less to replay; 0: never")
       ->check(CLI::Range(0, 86'400'000))
       ->capture_default_str();
   app.add_option("--checkpoint-log-mib", flags->checkpoint_log_mib, "Sooner when so much was logged since")

@@ -21,7 +21,7 @@ struct ValidatorOptions {
   std::size_t workers = 2;
   Duration fee_period = std::chrono::seconds(2);
   Duration map_period = std::chrono::seconds(10);
-  Duration checkpoint_period = std::chrono::seconds(2);  // zero: none but at the end
+  Duration checkpoint_period = std::chrono::seconds(2);  // zero: never
   Duration garbage_grace = std::chrono::seconds(2);      // zero: kept for ever
   bool behind_front = false;  // somebody else listens at the public address, and asks the balancer when he likes
 };

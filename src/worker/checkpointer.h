@@ -20,7 +20,7 @@ namespace zef::worker {
 class Checkpointer {
  public:
   struct Options {
-    Duration every = std::chrono::seconds(30);  // for each group; zero: none but at the end
+    Duration every = std::chrono::seconds(30);  // for each group, and at the end; zero: never
     std::uint64_t log_bytes = 256U << 20;       // and sooner when so much was logged
   };
   // All must outlive this. `note_confirmed` brings the history up to the newest confirmed record; false: this worker
