@@ -33,15 +33,15 @@ std::unexpected<Error> corrupt(std::string_view what) {
   return fail(ErrorKind::corrupt, "a history that cannot be: " + std::string(what));
 }
 
-const History::Place& place_of(const History::Place& place) { return place; }
-const History::Place& place_of(const History::Executed& executed) { return executed.place; }
+History::Place place_of(const History::Place& place) { return place; }
+History::Place place_of(const History::Executed& executed) { return executed.place; }
 
 // How many entries stand before `end` in the log with that index: newer ones are at the back.
 template <class Entry>
 std::size_t count_before(const std::vector<Entry>& entries, std::uint32_t log, ledger::LogPosition end) {
   std::size_t count = entries.size();
   while (count > 0) {
-    const History::Place& place = place_of(entries[count - 1]);
+    const History::Place place = place_of(entries[count - 1]);
     if (place.log != log || ledger::LogPosition{place.slot, place.index} < end) break;
     --count;
   }
