@@ -42,7 +42,7 @@ soak: setup ## the same for MINUTES=60, with new seeds all the time
 mutants: setup ## break one rule after the other: the simulation has to notice each
 	@scripts/build mutants zef_simulate
 	@build/mutants/zef_sim --seeds 20 --json
-	@build/mutants/zef_sim --mutants --seeds 60
+	@build/mutants/zef_sim --mutants --seeds 200
 
 bench: build ## micro-benchmarks, and the cost of a transfer (zef bench core)
 	@scripts/bench

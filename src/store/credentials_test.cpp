@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <fstream>
 #include <map>
 
@@ -47,7 +48,7 @@ class Credentials : public ::testing::Test {
     const std::string stamp = compact_time(expires);
     return {.body = fmt::format(
                 R"({{"AccessKeyId":"K{}","SecretAccessKey":"S","Token":"T","Expiration":"{}-{}-{}T{}:{}:{}Z"}})",
-                ++given_, stamp.substr(0, 4), stamp.substr(4, 2), stamp.substr(6, 2), stamp.substr(9, 2),
+                given_.fetch_add(1) + 1, stamp.substr(0, 4), stamp.substr(4, 2), stamp.substr(6, 2), stamp.substr(9, 2),
                 stamp.substr(11, 2), stamp.substr(13, 2))};
   }
 
@@ -56,7 +57,7 @@ class Credentials : public ::testing::Test {
   std::map<std::string, std::string> variables_;
   std::unique_ptr<CredentialSource> source_;
   Duration lifetime_ = 1h;
-  int given_ = 0;
+  std::atomic<int> given_ = 0;  // by the server's thread
 };
 
 TEST_F(Credentials, environment_comes_first) {

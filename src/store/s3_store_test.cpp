@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
+#include <mutex>
 
 #include <functional>
 #include <map>
@@ -189,9 +190,17 @@ TEST_F(S3, settings_of_the_url_reach_the_request) {
 
 TEST_F(S3, answers_of_a_put_are_told_apart) {
   FakeReply next;
-  serve([&next](const FakeRequest&) { return next; });
-  const auto kind_of = [&](FakeReply reply) {
+  std::mutex guards_next;  // the server has a thread of its own
+  serve([&](const FakeRequest&) {
+    const std::lock_guard lock(guards_next);
+    return next;
+  });
+  const auto reply_with = [&](FakeReply reply) {
+    const std::lock_guard lock(guards_next);
     next = std::move(reply);
+  };
+  const auto kind_of = [&](FakeReply reply) {
+    reply_with(std::move(reply));
     return create().error().kind;
   };
   EXPECT_EQ(kind_of(refusal(409, "ConditionalRequestConflict")), StoreErrorKind::unavailable);
@@ -204,7 +213,7 @@ TEST_F(S3, answers_of_a_put_are_told_apart) {
     EXPECT_EQ(kind_of(refusal(403, code)), StoreErrorKind::denied) << code;
   EXPECT_EQ(kind_of(refusal(404, "NoSuchBucket")), StoreErrorKind::denied);
   EXPECT_EQ(kind_of(refusal(400, "ExpiredToken")), StoreErrorKind::denied);
-  next = refusal(404, "NoSuchKey");
+  reply_with(refusal(404, "NoSuchKey"));
   EXPECT_TRUE(std::holds_alternative<Mismatch>(replace("tag").value()));
   server_.reset();
   EXPECT_EQ(create().error().kind, StoreErrorKind::unavailable);
