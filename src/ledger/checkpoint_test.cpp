@@ -68,7 +68,9 @@ TEST(CheckpointObject, every_flipped_bit_and_every_cut_is_found) {
   EXPECT_FALSE(sound(std::move(longer)));
 }
 
-TEST(CheckpointObject, keeps_its_format) { EXPECT_EQ(crypto::sha256(example()).hex().substr(0, 16), "bf3fc40c6743fc15"); }
+TEST(CheckpointObject, keeps_its_format) {
+  EXPECT_EQ(crypto::sha256(example()).hex().substr(0, 16), "bf3fc40c6743fc15");
+}
 
 // One worker that owns everything, and its map.
 class PublishTest : public ::testing::Test {

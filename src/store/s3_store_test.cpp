@@ -2,11 +2,11 @@
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
-#include <mutex>
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 
 #include "base/testing/manual_executor.h"
 #include "base/testing/seeded_rng.h"

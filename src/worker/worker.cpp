@@ -345,7 +345,8 @@ struct Worker::State {
       if (auto durable = co_await log->drain(); !durable) co_return durable;
       release();  // what waited for the last records
     }
-    if (began && !stopped && options.checkpoints.every > Duration::zero()) {  // so that the successor has nothing to replay
+    if (began && !stopped &&
+        options.checkpoints.every > Duration::zero()) {  // so that the successor has nothing to replay
       checkpointer->stop();
       if (const auto saved = co_await checkpointer->save_all(); !saved)
         log::warning("worker", "the last checkpoint failed, the next worker replays the log: {}",
