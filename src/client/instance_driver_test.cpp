@@ -143,6 +143,24 @@ TEST_F(Instances, abort_with_one_lock_alone) {
   expect_decided(drive(1, Wish::abort), aborted);
 }
 
+// A crash between saving the decision and forgetting the lock leaves both on the disk.
+TEST_F(Instances, leave_no_lock_behind_when_it_is_restored_beside_its_decision) {
+  start_locked(2);
+  const RequestOrder order = *participants[0].account->pending();
+  const auto view = drive(0, Wish::abort);
+  expect_decided(view, aborted);
+  const auto proof = decided_proof(*view, 0);
+  ASSERT_TRUE(proof);
+  ASSERT_TRUE(net.run(participants[0].account->settle(*proof)));
+  AccountDriver again(*quorum, participants[0].account->chain(), net.key(0));
+  again.restore(order, proof, std::nullopt);
+  again.restore_lock(participants[0].lock);
+  EXPECT_FALSE(again.lock());
+  ASSERT_TRUE(net.run(again.finish_pending()));
+  const auto paid = net.run(again.transfer({Payment{Account{Uid::genesis(5)}, Amount(10), {}}}));
+  EXPECT_TRUE(paid) << paid.error().message;
+}
+
 TEST_F(Instances, wait_for_locks_until_the_time_is_over) {
   start(3);
   lock(1);

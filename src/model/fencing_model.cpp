@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "model/named_rules.h"
 
 namespace zef::model::fencing {
 namespace {
@@ -61,21 +62,9 @@ void change_owner(State& state, int owner, int to) {
 
 }  // namespace
 
-std::optional<Rule> rule_named(std::string_view name) {
-  for (const auto& [rule, its_name] : names)
-    if (its_name == name) return rule;
-  return std::nullopt;
-}
-std::string_view name_of(Rule rule) {
-  for (const auto& [one, its_name] : names)
-    if (one == rule) return its_name;
-  return {};
-}
-std::vector<Rule> all_rules() {
-  std::vector<Rule> rules;
-  for (const auto& [rule, name] : names) rules.push_back(rule);
-  return rules;
-}
+std::optional<Rule> rule_named(std::string_view name) { return find_rule(names, name); }
+std::string_view name_of(Rule rule) { return find_name(names, rule); }
+std::vector<Rule> all_rules() { return rules_in(names); }
 
 Model::Model(Bounds bounds, Rule rule) : bounds_(bounds), rule_(rule) {
   ZEF_CHECK(bounds.slots >= 1 && bounds.slots <= slots_max && bounds.in_flight >= 1);

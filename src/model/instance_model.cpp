@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "model/named_rules.h"
 
 namespace zef::model {
 namespace {
@@ -51,21 +52,9 @@ std::string says_change(const Validator& before, const Validator& after) {
 
 }  // namespace
 
-std::optional<Rule> rule_named(std::string_view name) {
-  for (const auto& [rule, its_name] : names)
-    if (its_name == name) return rule;
-  return std::nullopt;
-}
-std::string_view name_of(Rule rule) {
-  for (const auto& [one, its_name] : names)
-    if (one == rule) return its_name;
-  return {};
-}
-std::vector<Rule> all_rules() {
-  std::vector<Rule> rules;
-  for (const auto& [rule, name] : names) rules.push_back(rule);
-  return rules;
-}
+std::optional<Rule> rule_named(std::string_view name) { return find_rule(names, name); }
+std::string_view name_of(Rule rule) { return find_name(names, rule); }
+std::vector<Rule> all_rules() { return rules_in(names); }
 
 std::uint32_t Validator::packed() const {
   ZEF_CHECK(round < (1 << round_bits) && (commits >> vote_bits) == 0 && (precommits >> vote_bits) == 0);
