@@ -6,6 +6,7 @@
 #include "ledger/segment.h"
 #include "ledger/takeover.h"
 #include "ledger/testing/worker_life.h"
+#include "shard/records.h"
 #include "store/faulty_store.h"
 #include "store/memory_store.h"
 
@@ -149,6 +150,16 @@ TEST_F(ReplayTest, reads_long_logs_in_order) {
 }
 
 TEST_F(ReplayTest, nothing_to_read_is_nothing) { EXPECT_EQ(replay({owned(1, {})}), 0U); }
+
+TEST_F(ReplayTest, what_was_handed_over_needs_no_seal) {
+  const std::string hand_over = std::string(as_text(codec::encode(shard::Record(shard::HandedOff{}))));
+  write_log(a_, {{{1, 1, "one"}, {2, 1, "x"}}, {{1, 1, hand_over}}, {{2, 1, "y"}}});
+  EXPECT_EQ(replay({owned(1, {{a_, 1, 0, Slot{2}}})}), 2U);
+  EXPECT_EQ(history_[1], (std::vector<std::string>{"one", hand_over}));
+  (void)state_->del(slot_key(a_, 2));
+  EXPECT_EQ(replay({owned(1, {{a_, 1, 0, Slot{2}}})}), 2U) << "its worker may not have written on yet";
+  expect_corrupt(replay({owned(2, {{a_, 1, 0, Slot{2}}})}), a_, 2, "missing");
+}
 
 TEST_F(ReplayTest, a_missing_slot_is_corruption) {
   write_log(a_, {{{1, 1, "x"}}, {{1, 1, "y"}}, {{1, 1, "z"}}});

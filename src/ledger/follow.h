@@ -1,0 +1,43 @@
+// Follows a log that its worker still writes: the receiver of a planned move reads what the giver logs, up to the
+// hand-over (docs/storage.md, "Planned moves"). Slots are read in order, none is skipped, and their chain is checked.
+//
+// Thread rule: one executor.
+#pragma once
+
+#include <map>
+
+#include "ledger/takeover.h"
+
+namespace zef::ledger {
+
+// Whether a record is the last one of its shard's epoch: a hand-over.
+[[nodiscard]] bool ends_epoch(ByteView body);
+
+class LogFollower {
+ public:
+  // Delivers the records of these shards at these epochs from slot `from` on. All must outlive it.
+  LogFollower(Executor& executor, store::ObjectStore& store, WorkerId worker, Slot from,
+              std::map<protocol::ShardId, std::uint64_t> epochs, ReplayRecord deliver);
+
+  // Reads up to the first slot that is not there yet.
+  Task<Result<void>> catch_up();
+  // Reads all slots below `end`, which are known to be in the store.
+  Task<Result<void>> read_to(Slot end);
+  [[nodiscard]] Slot next() const { return next_; }
+  [[nodiscard]] std::uint64_t epoch_of(protocol::ShardId shard) const { return epochs_.at(shard); }
+
+ private:
+  // Errors: fenced (a SEAL: its worker is dead), corrupt, unavailable; what `deliver` said.
+  Task<Result<void>> read(std::optional<Slot> end);
+  Result<void> take(Slot slot, ByteView bytes);
+
+  Executor& executor_;
+  store::ObjectStore& store_;
+  WorkerId worker_;
+  std::map<protocol::ShardId, std::uint64_t> epochs_;
+  ReplayRecord deliver_;
+  Slot next_;
+  std::optional<crypto::Hash> previous_;
+};
+
+}  // namespace zef::ledger
