@@ -440,9 +440,7 @@ TEST_F(WorkerMoves, a_move_whose_receiver_dies_is_cancelled) {
   };
   scope.spawn(keep(validator.find(home)->give({shard_of(net.uid(0))}, validator.find(other)->id()), ended));
   // Dies when the hand-over is on its way.
-  for (int i = 0; i < 100'000 && !validator.find(home)->moving(); ++i)
-    if (validator.executor().run_until_idle() == 0 || !validator.find(home)->moving())
-      validator.executor().advance_to_next_timer();
+  validator.executor().run_while_not([&] { return validator.find(home)->moving() || ended.has_value(); });
   if (validator.find(home)->moving()) validator.crash(other);
   validator.executor().advance(std::chrono::seconds(8));
   ASSERT_TRUE(ended && ended->has_value());
