@@ -1,5 +1,6 @@
 // Replay of lineage. Each log is read once, slots ascending with several GETs under way, and its chain is checked: slot
-// and worker, consecutive record numbers, hash of the previous segment, the SEAL at the end.
+// and worker, consecutive record numbers, hash of the previous segment, the SEAL at the end, unless what is wanted of
+// it ends by hand-overs (planned moves): then its worker may still be writing.
 //
 // A shard's records must come in the order of its epochs, but the logs of its epochs also hold other shards' records,
 // in any mixture. Logs are read in an order that fits all lineages where there is one (generations of workers: always);
@@ -13,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/mutant.h"
+#include "ledger/follow.h"
 #include "ledger/objects.h"
 #include "ledger/read_ahead.h"
 #include "ledger/takeover.h"
@@ -33,6 +35,7 @@ struct Span {
   std::uint32_t first_record = 0;  // in slot line.from: what is before it stands in the checkpoint
   std::vector<WaitingRecord> waiting;
   bool read_to_end = false;
+  bool handed_off = false;  // its last record says so: it was closed by a move, and its log may go on
 };
 
 struct ShardReplay {
@@ -60,6 +63,7 @@ class Replay {
   Task<Result<void>> read_log(Executor& executor, store::ObjectStore& store, const LogReplay& log);
   Result<void> take_segment(const LogReplay& log, Segment segment);
   Result<void> end_log(const LogReplay& log);
+  [[nodiscard]] bool ends_by_moves(const LogReplay& log) const;
   Result<void> hand_over(protocol::ShardId shard, const ReadPlace& place, ByteView body);
 
   std::vector<ShardReplay> shards_;
@@ -145,6 +149,7 @@ Result<void> Replay::take_segment(const LogReplay& log, Segment segment) {
       Span& span = shard.spans[span_index];
       if (record.shard_epoch != span.line.epoch || slot < span.line.from || slot >= *span.line.to) continue;
       if (slot == span.line.from && i < span.first_record && !mutant("replay_from_slot_start")) continue;
+      span.handed_off = ends_epoch(record.body);
       const ReadPlace place{log.worker, static_cast<std::uint32_t>(slot), static_cast<std::uint32_t>(i)};
       if (span_index > shard.current) {
         span.waiting.push_back({place, std::move(record.body)});
@@ -155,6 +160,16 @@ Result<void> Replay::take_segment(const LogReplay& log, Segment segment) {
     }
   }
   return {};
+}
+
+// Whether all that is wanted of this log's end was closed by moves: then no SEAL need be there.
+bool Replay::ends_by_moves(const LogReplay& log) const {
+  for (const auto& [shard_value, spans] : log.spans)
+    for (const auto& [shard_index, span_index] : spans) {
+      const Span& span = shards_[shard_index].spans[span_index];
+      if (*span.line.to == log.to && !span.handed_off) return false;
+    }
+  return true;
 }
 
 // All spans of this log are complete. Moves their shards on, over what was read early too.
@@ -176,21 +191,14 @@ Result<void> Replay::end_log(const LogReplay& log) {
   return {};
 }
 
-// Where to begin. Slots below `trim` were deleted when no lineage covered them: an entry that begins there was made
-// later, when its worker was beyond them already, and has no records in them.
+// Where to begin. Slots below `trim` may be deleted, as no lineage covered them: an entry that begins there was made
+// later, when its worker was beyond them already, and has no records in them. A late PUT may have brought one back.
 Task<Result<Slot>> first_slot(Executor& executor, store::ObjectStore& store, WorkerId worker, Slot from) {
-  const std::string key = slot_key(worker, from);
   Patience patience(&executor);
   for (;;) {
-    const auto there = co_await store.get(key, store::Range{0, slot_header_size});
-    if (there && *there) co_return from;
-    if (there) {
-      const auto head = co_await read_head(store, worker);
-      if (head) co_return std::max(from, head->value.trim);
-      if (head.error().kind != ErrorKind::unavailable) co_return from;  // then it is the slot that is missing
-    }
-    const auto trouble = there ? fail(ErrorKind::unavailable, head_key(worker)) : store_error(key, there.error());
-    if (!co_await patience.again(trouble.error().kind)) co_return trouble;
+    auto head = co_await read_head(store, worker);
+    if (head) co_return std::max(from, head->value.trim);
+    if (!co_await patience.again(head.error().kind)) co_return std::unexpected(std::move(head.error()));
   }
 }
 
@@ -206,6 +214,7 @@ Task<Result<void>> Replay::read_log(Executor& executor, store::ObjectStore& stor
   std::optional<RecordNumber> next_record;
   if (*from == 0) next_record = 0;
   for (Slot slot = *from; slot <= log.to; ++slot) {
+    if (slot == log.to && ends_by_moves(log)) break;
     const std::string key = slot_key(log.worker, slot);
     auto got = co_await slots.next();
     for (Patience patience(&executor); !got; got = co_await store.get(key)) {

@@ -6,6 +6,7 @@
 #include "ledger/segment.h"
 #include "ledger/takeover.h"
 #include "ledger/testing/worker_life.h"
+#include "shard/records.h"
 #include "store/faulty_store.h"
 #include "store/memory_store.h"
 
@@ -30,6 +31,14 @@ struct Entry {
 
 class ReplayTest : public ::testing::Test {
  protected:
+  ReplayTest() {
+    for (const WorkerId& id : {a_, b_, c_}) put_head(id, 0);
+  }
+  void put_head(const WorkerId& id, Slot trim) {
+    (void)state_->del(head_key(id));
+    const WorkerHead head{1, id, "w0", "a:1", "a:2", Active{}, trim, {}};
+    ASSERT_TRUE(state_->put_if_absent(head_key(id), store::content(codec::encode(head))).has_value());
+  }
   // A whole log: one segment for each list of records, then a SEAL.
   void write_log(const WorkerId& id, const std::vector<std::vector<Entry>>& slots) {
     crypto::Hash previous;
@@ -150,10 +159,28 @@ TEST_F(ReplayTest, reads_long_logs_in_order) {
 
 TEST_F(ReplayTest, nothing_to_read_is_nothing) { EXPECT_EQ(replay({owned(1, {})}), 0U); }
 
+TEST_F(ReplayTest, what_was_handed_over_needs_no_seal) {
+  const std::string hand_over = std::string(as_text(codec::encode(shard::Record(shard::HandedOff{}))));
+  write_log(a_, {{{1, 1, "one"}, {2, 1, "x"}}, {{1, 1, hand_over}}, {{2, 1, "y"}}});
+  EXPECT_EQ(replay({owned(1, {{a_, 1, 0, Slot{2}}})}), 2U);
+  EXPECT_EQ(history_[1], (std::vector<std::string>{"one", hand_over}));
+  (void)state_->del(slot_key(a_, 2));
+  EXPECT_EQ(replay({owned(1, {{a_, 1, 0, Slot{2}}})}), 2U) << "its worker may not have written on yet";
+  expect_corrupt(replay({owned(2, {{a_, 1, 0, Slot{2}}})}), a_, 2, "missing");
+}
+
 TEST_F(ReplayTest, a_missing_slot_is_corruption) {
   write_log(a_, {{{1, 1, "x"}}, {{1, 1, "y"}}, {{1, 1, "z"}}});
   (void)state_->del(slot_key(a_, 1));
   expect_corrupt(replay({owned(1, {{a_, 1, 0, Slot{3}}})}), a_, 1, "missing; the log goes up to slot 3");
+}
+
+TEST_F(ReplayTest, begins_at_the_trim_though_a_late_write_has_brought_a_deleted_slot_back) {
+  write_log(a_, {{{1, 1, "old"}}, {{2, 1, "older"}}, {{1, 2, "1"}}, {{1, 2, "2"}}});
+  (void)state_->del(slot_key(a_, 1));
+  put_head(a_, 2);
+  EXPECT_EQ(replay({owned(1, {{a_, 2, 0, Slot{4}}})}), 2U);
+  EXPECT_EQ(history_, (ShardHistory{{1, {"1", "2"}}}));
 }
 
 TEST_F(ReplayTest, a_missing_seal_is_corruption) {

@@ -1,19 +1,21 @@
-// Who may own a shard. An entry of the map changes its owner only by compare-and-set of the version in which it was
-// read (take_group), and only when the owner that it names has been sealed before (seal_worker), so all records that
-// owner ever acknowledged lie in [from, k) of its log, which the new lineage covers. A worker that finds its own head
-// not Active at the end of its takeover has been sealed by somebody and must not serve (begin_worker); if it is sealed
-// later, its log fences it. Every object written here names its writer: WorkerIds are never used again, so "owner = me"
-// in an entry says that one of my writes happened, whatever its answer was.
+// Who may own a shard after a start. An entry of the map changes its owner here only by compare-and-set of the version
+// in which it was read (take_group), and only when the owner that it names has been sealed before (seal_worker), so all
+// records that owner ever acknowledged lie in [from, k) of its log, which the new lineage covers. A worker that finds
+// its own head not Active at the end of its takeover has been sealed by somebody and must not serve (begin_worker); if
+// it is sealed later, its log fences it. Every object written here names its writer: WorkerIds are never used again, so
+// "owner = me" in an entry says that one of my writes happened, whatever its answer was.
 #include "ledger/takeover.h"
 
 #include <fmt/core.h>
 
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "ledger/objects.h"
+#include "ledger/ownership.h"
 #include "ledger/read_ahead.h"
 #include "ledger/seal.h"
 
@@ -22,11 +24,17 @@ namespace {
 
 constexpr std::size_t reads_in_flight = 16;
 
+// A worker that is not alive, from which we take.
+struct Predecessor {
+  Slot at = 0;            // k, once sealed
+  bool same_name = true;  // all its shards are ours; else it was sealed by somebody, and what is assigned to us is
+};
+
 struct Takeover {
   Sealer sealer;
   WorkerIdentity self;
-  std::map<WorkerId, Slot> sealed;  // by now: worker and its k
-  std::size_t shards_assigned = 0;
+  std::map<WorkerId, Predecessor> sealed;
+  std::set<WorkerId> others;  // alive, of other names
 };
 
 Task<Result<void>> put_head(Takeover& takeover) {
@@ -64,11 +72,39 @@ Task<Result<Versioned<ShardGroup>>> read_group_patiently(Takeover& takeover, std
   }
 }
 
-// Reads the map and seals every worker that owns a shard assigned to our name.
+Task<Result<WorkerHead>> read_head_patiently(Takeover& takeover, WorkerId worker) {
+  Patience patience(takeover.sealer.executor);
+  for (;;) {
+    auto head = co_await read_head(takeover.sealer.store, worker);
+    if (head) co_return std::move(head->value);
+    if (!co_await patience.again(head.error().kind)) co_return std::unexpected(std::move(head.error()));
+  }
+}
+
+// Seals the owner of a shard if it is a predecessor: of our name, or not Active any more and the shard is assigned to
+// us. Those alive under other names keep what they have.
+Task<Result<void>> meet_owner(Takeover& takeover, WorkerId owner) {
+  const auto head = co_await read_head_patiently(takeover, owner);
+  if (!head) co_return std::unexpected(head.error());
+  const bool same_name = head->name == takeover.self.name;
+  if (!same_name && std::holds_alternative<Active>(head->state)) {
+    takeover.others.insert(owner);
+    co_return Result<void>{};
+  }
+  const auto at = co_await seal_worker(takeover.sealer, owner);
+  if (!at) co_return std::unexpected(at.error());
+  takeover.sealed.emplace(owner, Predecessor{*at, same_name});
+  log::info("ledger", "worker {} takes over from worker {}, sealed at slot {}", takeover.self.id.hex(), owner.hex(),
+            *at);
+  co_return Result<void>{};
+}
+
+// Reads the map and seals all predecessors.
 Task<Result<void>> seal_predecessors(Takeover& takeover) {
   ReadAhead groups(
       *takeover.sealer.executor, takeover.sealer.store, [](std::uint64_t group) { return group_key(group); }, 0,
       group_count, reads_in_flight);
+  std::set<WorkerId> owners;
   for (std::size_t group = 0; group < group_count; ++group) {
     const auto got = co_await groups.next();
     Result<ShardGroup> decoded;
@@ -80,48 +116,36 @@ Task<Result<void>> seal_predecessors(Takeover& takeover) {
       decoded = std::unexpected(std::move(again.error()));
     }
     if (!decoded) co_return std::unexpected(std::move(decoded.error()));
-    for (const ShardEntry& entry : decoded->entries) {
-      if (entry.assigned_to != takeover.self.name) continue;
-      ++takeover.shards_assigned;
-      if (entry.owner != WorkerId{} && entry.owner != takeover.self.id) takeover.sealed.emplace(entry.owner, 0);
-    }
+    for (const ShardEntry& entry : decoded->entries)
+      if (entry.owner != WorkerId{} && entry.owner != takeover.self.id) owners.insert(entry.owner);
   }
-  for (auto& [predecessor, slot] : takeover.sealed) {
-    const auto at = co_await seal_worker(takeover.sealer, predecessor);
-    if (!at) co_return std::unexpected(at.error());
-    slot = *at;
-    log::info("ledger", "worker {} takes over from worker {}, sealed at slot {}", takeover.self.id.hex(),
-              predecessor.hex(), slot);
-  }
+  for (const WorkerId& owner : owners)
+    if (auto met = co_await meet_owner(takeover, owner); !met) co_return met;
   co_return Result<void>{};
 }
 
-// The entry as its next owner writes it. Its present owner is sealed at slot k, or there is none.
-void take_entry(ShardEntry& entry, const WorkerId& self, Slot k, Rng& rng) {
-  if (entry.owner != WorkerId{}) {
-    LineageEntry& open = entry.lineage.back();
-    ZEF_CHECK(open.worker == entry.owner && !open.to);  // decode_group has checked it
-    open.to = k;
-    if (open.from >= k) entry.lineage.pop_back();  // its owner wrote nothing
-  }
-  entry.owner = self;
-  ++entry.epoch;
-  entry.nonce = random_id<decltype(entry.nonce)>(rng);
-  entry.lineage.push_back({self, entry.epoch, 0, std::nullopt});
-}
-
-// The owner of an entry is a worker that it was not when we read the map: a process of our own name starts at the same
-// moment. The one with the greater id stands back, so that two do not seal each other.
-Task<Result<void>> meet_sibling(Takeover& takeover, WorkerId sibling) {
-  if (sibling < takeover.self.id)
+// The owner of an entry is a worker that it was not when we read the map. If it has our name, a process of our own name
+// starts at the same moment: the one with the greater id stands back, so that two do not seal each other.
+Task<Result<void>> meet_newcomer(Takeover& takeover, WorkerId newcomer) {
+  const auto head = co_await read_head_patiently(takeover, newcomer);
+  if (!head) co_return std::unexpected(head.error());
+  if (head->name == takeover.self.name && newcomer < takeover.self.id)
     co_return fail(ErrorKind::refused,
                    fmt::format("another process of worker slot {} starts at this moment (worker {}); "
                                "this one stands back. Start only one, or start again",
-                               takeover.self.name, sibling.hex()));
-  const auto at = co_await seal_worker(takeover.sealer, sibling);
-  if (!at) co_return std::unexpected(at.error());
-  takeover.sealed.emplace(sibling, *at);
-  co_return Result<void>{};
+                               takeover.self.name, newcomer.hex()));
+  co_return co_await meet_owner(takeover, newcomer);
+}
+
+// What becomes of an entry in our takeover.
+enum class Claim { leave, take, meet_owner_first };
+Claim claim_of(const Takeover& takeover, const ShardEntry& entry) {
+  const bool assigned = entry.assigned_to == takeover.self.name;
+  if (entry.owner == WorkerId{}) return assigned ? Claim::take : Claim::leave;
+  if (entry.owner == takeover.self.id || takeover.others.contains(entry.owner)) return Claim::leave;
+  const auto sealed = takeover.sealed.find(entry.owner);
+  if (sealed == takeover.sealed.end()) return Claim::meet_owner_first;
+  return assigned || sealed->second.same_name ? Claim::take : Claim::leave;
 }
 
 // Makes this worker the owner of all its shards in a group, by one compare-and-set; returns the group as it stands
@@ -132,20 +156,20 @@ Task<Result<ShardGroup>> take_group(Takeover& takeover, std::size_t group) {
     auto got = co_await read_group_patiently(takeover, group);
     if (!got) co_return std::unexpected(std::move(got.error()));
     ShardGroup next = got->value;
-    std::optional<WorkerId> sibling;
+    std::optional<WorkerId> newcomer;
     bool changed = false;
     for (ShardEntry& entry : next.entries) {
-      if (entry.assigned_to != takeover.self.name || entry.owner == takeover.self.id) continue;
+      const Claim claim = claim_of(takeover, entry);
+      if (claim == Claim::meet_owner_first) newcomer = entry.owner;
+      if (newcomer) break;
+      if (claim == Claim::leave) continue;
       const auto sealed = takeover.sealed.find(entry.owner);
-      if (entry.owner != WorkerId{} && sealed == takeover.sealed.end()) {
-        sibling = entry.owner;
-        break;
-      }
-      take_entry(entry, takeover.self.id, sealed == takeover.sealed.end() ? 0 : sealed->second, takeover.sealer.rng);
+      give_entry(entry, takeover.self.id, sealed == takeover.sealed.end() ? 0 : sealed->second.at, 0,
+                 random_id<decltype(entry.nonce)>(takeover.sealer.rng));
       changed = true;
     }
-    if (sibling) {
-      if (auto met = co_await meet_sibling(takeover, *sibling); !met) co_return std::unexpected(std::move(met.error()));
+    if (newcomer) {
+      if (auto met = co_await meet_newcomer(takeover, *newcomer); !met) co_return std::unexpected(met.error());
       continue;
     }
     if (!changed) co_return next;
@@ -176,15 +200,10 @@ Task<Result<void>> check_own_head(Takeover& takeover) {
 
 Task<Result<std::vector<OwnedShard>>> begin_worker(Executor& executor, store::ObjectStore& store, Rng& rng,
                                                    WorkerIdentity self) {
-  Takeover takeover{{&executor, store, rng, self.id}, self, {}, 0};
+  Takeover takeover{{&executor, store, rng, self.id}, self, {}, {}};
   // The head comes first: nobody may be named in the map who cannot be sealed.
   if (auto done = co_await put_head(takeover); !done) co_return std::unexpected(std::move(done.error()));
   if (auto done = co_await seal_predecessors(takeover); !done) co_return std::unexpected(std::move(done.error()));
-  if (takeover.shards_assigned == 0)
-    co_return fail(ErrorKind::refused,
-                   fmt::format("no shard is assigned to worker slot {}: name one that the store was "
-                               "initialised with",
-                               self.name));
   std::vector<OwnedShard> owned;
   for (std::size_t group = 0; group < group_count; ++group) {
     auto taken = co_await take_group(takeover, group);

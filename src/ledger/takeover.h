@@ -23,12 +23,13 @@ struct OwnedShard {
   ShardEntry entry;
 };
 
-// Puts the head (Active), seals every predecessor that the map names for shards assigned to this name, and takes these
-// shards over in the map at epoch + 1, with lineage. Every step is idempotent and may be killed anywhere; anybody may
-// finish it. Of two processes of one name, started at any moments, at most one can confirm anything from then on: the
-// other ends with refused or fenced here, or its log is fenced.
-// Errors: unavailable (store), refused (no shard is assigned to this name, or a process of the same name starts at this
-// moment), fenced (somebody sealed us), corrupt (names the object and what is wrong with it).
+// Puts the head (Active), seals every predecessor (a worker of this name that the map names as an owner) and takes over
+// in the map, at epoch + 1 and with lineage: its shards, and those assigned to this name that nobody owns or somebody
+// who was sealed. That may be none: such a worker waits to be given some. Every step is idempotent and may be killed
+// anywhere; anybody may finish it. Of two processes of one name, started at any moments, at most one can confirm
+// anything from then on: the other ends with refused or fenced here, or its log is fenced. Errors: unavailable (store),
+// refused (a process of the same name starts at this moment), fenced (somebody sealed us), corrupt (names the object
+// and what is wrong with it).
 Task<Result<std::vector<OwnedShard>>> begin_worker(Executor& executor, store::ObjectStore& store, Rng& rng,
                                                    WorkerIdentity self);
 

@@ -132,11 +132,12 @@ TEST(BeginWorker, drops_the_lineage_of_a_predecessor_that_wrote_nothing) {
   EXPECT_EQ(std::get<Sealed>(world.head(first->id).state).at, 0U);
 }
 
-TEST(BeginWorker, refuses_a_name_without_shards) {
+TEST(BeginWorker, a_name_without_shards_begins_with_none) {
   World world;
   const auto life = world.live({.name = "w7"});
-  EXPECT_EQ(life->ended->error().kind, ErrorKind::refused);
-  EXPECT_NE(life->ended->error().message.find("w7"), std::string::npos);
+  ASSERT_TRUE(life->ended->has_value());
+  EXPECT_TRUE(life->owned.empty());
+  EXPECT_TRUE(std::holds_alternative<Active>(world.head(life->id).state));
 }
 
 TEST(BeginWorker, refuses_a_store_that_was_not_initialised) {

@@ -11,7 +11,7 @@ namespace zef::shard {
 
 using namespace protocol;  // the shard room speaks of nothing else
 
-// The first record of a shard in a log: the worker begins (or takes over) at this epoch.
+// The first record of a shard at an epoch: the worker begins, takes over, receives a move or cancels its own.
 struct Adopted {
   std::uint64_t epoch = 0;
   static constexpr auto fields = codec::fields<&Adopted::epoch>;
@@ -76,8 +76,15 @@ struct InstanceConflictSeen {
   static constexpr auto fields = codec::fields<&InstanceConflictSeen::instance, &InstanceConflictSeen::certificate>;
 };
 
+// The last record of a shard at an epoch: its worker gives it to another one, in the state of this digest
+// (Shard::digest). Nothing follows but what begins at another epoch.
+struct HandedOff {
+  Hash digest;
+  static constexpr auto fields = codec::fields<&HandedOff::digest>;
+};
+
 using Record = std::variant<Adopted, VoteMade, Executed, EffectsReceived, EffectsAcknowledged, FeeTotalsQueued,
-                            ConflictSeen, InstanceShown, InstanceChanged, InstanceConflictSeen>;
+                            ConflictSeen, InstanceShown, InstanceChanged, InstanceConflictSeen, HandedOff>;
 
 // ---- between workers ------------------------------------------------------------------------------------------------
 

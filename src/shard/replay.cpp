@@ -28,7 +28,13 @@ const Decision& decision_of(const Certificate& commit) { return std::get<Commit>
 struct Shard::Replay {
   State& state;
 
-  Result<void> operator()(const Adopted&) const { return {}; }  // says who wrote what follows, and changes nothing
+  // Says who wrote what follows, and changes nothing else.
+  Result<void> operator()(const Adopted&) const {
+    state.handed_off = false;
+    return {};
+  }
+
+  Result<void> operator()(const HandedOff&) const { return {}; }  // checked in Shard::replay
 
   Result<void> operator()(const VoteMade& record) const {
     if (mutant("forget_votes")) return {};
@@ -128,6 +134,15 @@ struct Shard::Replay {
   }
 };
 
-Result<void> Shard::replay(const Record& record) { return std::visit(Replay{*state_}, record); }
+Result<void> Shard::replay(const Record& record) {
+  if (const auto* handed = std::get_if<HandedOff>(&record)) {
+    if (state_->handed_off) return corrupt("a second hand-over");
+    if (handed->digest != digest()) return corrupt("a hand-over of another state");
+    state_->handed_off = true;
+    return {};
+  }
+  if (state_->handed_off && !std::holds_alternative<Adopted>(record)) return corrupt("a record after the hand-over");
+  return std::visit(Replay{*state_}, record);
+}
 
 }  // namespace zef::shard

@@ -56,6 +56,21 @@ TEST_F(ShardReplay, gives_the_same_digests_after_every_kind_of_record) {
   EXPECT_EQ(validator.replayed_digests(), validator.digests());
 }
 
+TEST_F(ShardReplay, a_hand_over_names_the_state_and_ends_its_epoch) {
+  Shard given = fresh();
+  Shard taken = fresh();
+  const auto outcome = given.hand_off();
+  ASSERT_EQ(outcome.records.size(), 1U);
+  expect_corrupt(taken, HandedOff{});
+  expect_taken(taken, outcome.records[0]);
+  EXPECT_EQ(taken.digest(), given.digest());
+  expect_corrupt(taken, outcome.records[0]);
+  expect_corrupt(taken, VoteMade{alice.peek(pay(bob, 10))});
+  expect_taken(taken, Adopted{2});
+  expect_taken(taken, VoteMade{alice.peek(pay(bob, 10))});
+  expect_corrupt(taken, outcome.records[0]);
+}
+
 TEST_F(ShardReplay, keeps_the_pending_request_so_that_only_the_same_value_is_signed_again) {  // R5 after a restart
   const Request request = alice.peek(pay(bob, 10));
   Shard shard = fresh();

@@ -54,6 +54,12 @@ std::vector<OutgoingEffect> Shard::outgoing(ShardId destination, std::uint64_t f
   return result;
 }
 
+Outcome Shard::hand_off() {
+  ZEF_CHECK(!state_->handed_off);
+  state_->handed_off = true;
+  return {.answer = {}, .records = {HandedOff{digest()}}};
+}
+
 bool Shard::fee_totals_changed() const { return state_->totals.fees != state_->fees_queued; }
 
 Totals Shard::totals() const {

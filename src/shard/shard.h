@@ -98,6 +98,9 @@ class Shard {
   [[nodiscard]] Outcome acknowledge(ShardId destination, std::uint64_t up_to);
   // Puts fee totals that changed into the outboxes, one for each distinct reward account; no record if none did.
   [[nodiscard]] Outcome queue_fee_totals();
+  // The shard goes to another worker: the last record of this epoch. Afterwards only replay(Adopted) may follow, when
+  // the move was cancelled.
+  [[nodiscard]] Outcome hand_off();
   // The vote for the request that is pending at this account and sequence number, if it still is.
   void attach_signature(const Uid& account, SequenceNumber at, const Vote& vote);
 

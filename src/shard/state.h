@@ -113,7 +113,8 @@ struct Shard::State {
   std::map<std::pair<Uid, ShardId>, Balance> fee_totals;  // by reward account and source: the highest total seen
   std::set<std::pair<Uid, SequenceNumber>> conflicts;     // C5: positions of which evidence is in the log
   Balance fees_queued = 0;                                // of totals.fees, what queue_fee_totals has sent
-  Totals totals;                                          // of this shard; effects_waiting is outboxes.waiting()
+  bool handed_off = false;  // nothing but Adopted may follow; says who may write, and is no part of the digest
+  Totals totals;            // of this shard; effects_waiting is outboxes.waiting()
   Changes changes;
 
   [[nodiscard]] const AccountRecord* find(const Uid& uid) const;

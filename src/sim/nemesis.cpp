@@ -21,6 +21,8 @@ enum Trouble : std::size_t {
   crash_user,
   jump_clocks,
   change_weather,
+  move_shards,
+  rescue_worker,
   trouble_count
 };
 
@@ -104,6 +106,29 @@ void Nemesis::strike() {
       world_.journal.count("fault: clocks jump");
       validator.jump_clocks(by);
       return user.jump_clock(-by);
+    }
+    case move_shards: {
+      const std::size_t to = rng_.pick(validator.worker_count());
+      if (to == w) return;
+      world_.journal.event("fault: validator {}: shards move from worker {} to {}", v, w, to);
+      world_.journal.count("fault: shards move");
+      validator.move_shards(w, to);
+      // Sometimes one side dies or stands still in the middle.
+      if (rng_.chance(300'000)) validator.stall_worker(rng_.chance(500'000) ? w : to, down * 6);
+      return;
+    }
+    case rescue_worker: {
+      const std::size_t heir = rng_.pick(validator.worker_count());
+      if (heir == w) return;
+      world_.journal.event("fault: validator {}: worker {} is taken for dead, worker {} is its heir", v, w, heir);
+      world_.journal.count("fault: worker taken for dead");
+      if (rng_.chance(500'000)) validator.stall_worker(w, down * 10);
+      validator.rescue_worker(w, heir);
+      if (rng_.chance(300'000)) {
+        const std::size_t second = rng_.pick(validator.worker_count());
+        if (second != w) validator.rescue_worker(w, second);
+      }
+      return;
     }
     default:
       world_.journal.event("fault: the weather changes");

@@ -3,8 +3,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
+#include "ledger/ownership.h"
 #include "ledger/shard_map.h"
 
 namespace zef::sim {
@@ -46,6 +48,8 @@ struct Validator::WorkerProcess {
     options.directory.period_min = std::chrono::milliseconds(400);
     options.checkpoints.every = validator.options_.checkpoint_period;
     options.garbage_grace = validator.options_.garbage_grace;
+    options.moves.cancel_after = std::chrono::seconds(1);
+    options.moves.rescue_after = std::chrono::seconds(1);
     options.segment_cache_bytes = 4U << 20;
     options.validator_roots = 512;  // the usual sizes cost more to clear than a small simulation takes
     options.client_roots = 256;
@@ -106,6 +110,7 @@ Validator::Validator(Schedule& schedule, Network& network, SimRng rng, const pro
     sites_.push_back(network.new_site());
   }
   sites_.push_back(network.new_site());
+  controllers_store_ = bucket_.open(supervisor_);
 }
 Validator::~Validator() = default;
 
@@ -186,8 +191,13 @@ void Validator::start_balancer() {
 }
 
 bool Validator::complete() const {
-  return std::ranges::all_of(
-      slots_, [](const Slot& slot) { return slot.process && slot.process->serving && slot.strays.empty(); });
+  std::set<protocol::ShardId> served;
+  for (const Slot& slot : slots_) {
+    if (!slot.process || !slot.process->serving || !slot.strays.empty() || slot.process->worker.moving()) return false;
+    for (const worker::ShardReport& shard : slot.process->worker.report().shards)
+      if (!served.insert(shard.shard).second) return false;
+  }
+  return served.size() == protocol::shard_count;
 }
 
 protocol::Totals Validator::totals() const {
@@ -233,6 +243,44 @@ void Validator::crash_balancer(Duration down, bool power) {
   supervisor_.after(down, [this] {
     if (!balancer_) start_balancer();
   });
+}
+
+namespace {
+
+Task<void> give_shards(worker::Worker& giver, std::vector<protocol::ShardId> shards, ledger::WorkerId to) {
+  (void)co_await giver.give(std::move(shards), to);
+}
+
+ledger::WorkerId rescuer_id(Rng& rng) {
+  ledger::WorkerId id;
+  rng.fill(id.bytes);
+  return id;
+}
+
+Task<void> rescue_shards(Executor& executor, store::ObjectStore& store, Rng& rng, ledger::WorkerId victim,
+                         ledger::WorkerId heir) {
+  (void)co_await ledger::rescue(executor, store, rng, rescuer_id(rng), victim,
+                                [heir](protocol::ShardId) { return heir; });
+}
+
+}  // namespace
+
+void Validator::move_shards(std::size_t from, std::size_t to) {
+  WorkerProcess* giver = slots_[from].process.get();
+  WorkerProcess* receiver = slots_[to].process.get();
+  if (giver == nullptr || receiver == nullptr || !giver->serving || !receiver->serving) return;
+  std::vector<protocol::ShardId> shards;
+  const std::uint64_t chance = rng_.pick(4) == 0 ? 1'000'000 : rng_.between(1'000, 500'000);
+  for (const worker::ShardReport& shard : giver->worker.report().shards)
+    if (rng_.chance(chance)) shards.push_back(shard.shard);
+  if (!shards.empty()) giver->scope.spawn(give_shards(giver->worker, std::move(shards), receiver->worker.id()));
+}
+
+void Validator::rescue_worker(std::size_t victim, std::size_t heir) {
+  WorkerProcess* dead = slots_[victim].process.get();
+  WorkerProcess* next = slots_[heir].process.get();
+  if (dead == nullptr || next == nullptr || !dead->serving || !next->serving) return;
+  controllers_.spawn(rescue_shards(supervisor_, *controllers_store_, rng_, dead->worker.id(), next->worker.id()));
 }
 
 void Validator::jump_clocks(Duration by) {

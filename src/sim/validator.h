@@ -46,7 +46,7 @@ class Validator {
   [[nodiscard]] Bucket& bucket() { return bucket_; }
   [[nodiscard]] std::size_t worker_count() const { return slots_.size(); }
   [[nodiscard]] const std::vector<Site>& sites() const { return sites_; }  // of the workers, and the balancer's last
-  // Every slot has a worker that serves, and nobody else believes to.
+  // Every slot has a worker that serves, nobody else believes to, and each shard is served by one of them.
   [[nodiscard]] bool complete() const;
   // Summed over the workers; of use while complete() only.
   [[nodiscard]] protocol::Totals totals() const;
@@ -60,6 +60,11 @@ class Validator {
   void double_worker(std::size_t slot);
   void stall_worker(std::size_t slot, Duration time);
   void crash_balancer(Duration down, bool power);
+  // Some of a worker's shards are to go to another one, as a controller decides.
+  void move_shards(std::size_t from, std::size_t to);
+  // A controller believes a worker to be dead, rightly or not, and gives its shards to another one. The worker goes on
+  // until it notices.
+  void rescue_worker(std::size_t victim, std::size_t heir);
   void jump_clocks(Duration by);
 
   // Called when a worker has begun to serve.
@@ -93,8 +98,10 @@ class Validator {
   std::vector<Site> sites_;
   std::vector<Slot> slots_;
   std::unique_ptr<BalancerProcess> balancer_;
+  std::unique_ptr<store::ObjectStore> controllers_store_;
   std::function<void()> on_serving_;
   std::uint64_t starts_ = 0;
+  TaskScope controllers_;  // last: its tasks use the store
 };
 
 // The address at which a worker's slot listens for balancers, port aside: its answers leave there.

@@ -70,7 +70,7 @@ void Checkpointer::count_turn(MonotonicTime began) {
 Checkpointer::Taken Checkpointer::take(protocol::ShardId id, OwnedShard& owned) {
   Taken taken{.shard = id, .epoch = owned.epoch, .end = parts_.log.appended(), .accounts = {}, .part = {}};
   Chain& chain = chains_[id];
-  if (chain.epoch != owned.epoch) chain = {.epoch = owned.epoch, .objects = {}};
+  if (chain.epoch != owned.epoch) chain = {.epoch = owned.epoch, .objects = {}, .broken = true};
   if (!chain.broken && !owned.shard.changed()) {
     taken.nothing_new = true;
     return taken;
@@ -84,6 +84,20 @@ Checkpointer::Taken Checkpointer::take(protocol::ShardId id, OwnedShard& owned) 
   taken.part.state = ledger::pack(std::move(snapshot.bytes));
   ++(taken.whole ? metrics_.whole_shards : metrics_.changed_shards);
   return taken;
+}
+
+// The shard, if it is still the one that was taken: it may have left meanwhile.
+OwnedShard* Checkpointer::find(const Taken& taken) {
+  OwnedShard* owned = parts_.shards.find(taken.shard);
+  return owned != nullptr && owned->epoch == taken.epoch ? owned : nullptr;
+}
+
+// Where what comes after these records begins. They are confirmed.
+ledger::LogPosition Checkpointer::position_of(ledger::RecordNumber end) const {
+  if (end == parts_.log.confirmed()) return {parts_.log.slots_confirmed(), 0};  // none of it is written yet
+  if (end == 0) return {};
+  const auto place = parts_.log.place_of(end - 1);
+  return {place.slot, place.index + 1};
 }
 
 // All shards of the group with their places in the log, which is confirmed up to there.
@@ -101,16 +115,16 @@ Task<Result<std::vector<Checkpointer::Taken>>> Checkpointer::take_group(std::siz
   if (auto durable = co_await parts_.log.drain(); !durable) co_return std::unexpected(durable.error());
   if (!parts_.note_confirmed()) co_return fail(ErrorKind::cancelled, "this worker has stopped");
   for (Taken& taken : all) {
-    if (taken.end > 0) {
-      const auto place = parts_.log.place_of(taken.end - 1);
-      taken.part.at = {place.slot, place.index + 1};
-    }
+    taken.part.at = position_of(taken.end);
     if (taken.nothing_new) continue;
+    OwnedShard* owned = find(taken);
+    if (owned == nullptr) continue;
     const MonotonicTime began = parts_.executor.now();
-    taken.part.history = ledger::pack(parts_.history.save(taken.accounts, taken.whole, parts_.self, taken.part.at));
+    taken.part.history = ledger::pack(owned->history.save(taken.accounts, taken.whole, parts_.self, taken.part.at));
     count_turn(began);
     co_await next_turn(parts_.executor);
   }
+  std::erase_if(all, [this](const Taken& taken) { return find(taken) == nullptr; });
   co_return all;
 }
 

@@ -23,15 +23,14 @@ class Checkpointer {
     Duration every = std::chrono::seconds(30);  // for each group, and at the end; zero: never
     std::uint64_t log_bytes = 256U << 20;       // and sooner when so much was logged
   };
-  // All must outlive this. `note_confirmed` brings the history up to the newest confirmed record; false: this worker
-  // has stopped, and the history is no longer kept.
+  // All must outlive this. `note_confirmed` brings the histories up to the newest confirmed record; false: this
+  // worker has stopped, and they are no longer kept.
   struct Parts {
     Executor& executor;
     store::ObjectStore& store;
     Rng& rng;
     const ledger::WorkerId& self;
     ShardTable& shards;
-    History& history;
     ledger::WorkerLog& log;
     std::function<bool()> note_confirmed;
   };
@@ -42,7 +41,9 @@ class Checkpointer {
 
   Checkpointer(Parts parts, Options options);
 
-  // A shard of this worker was loaded from this chain, of which the first part and all others took so many bytes.
+  // This worker begins to serve a shard whose state is what this chain holds (none: the genesis) and changes that the
+  // shard knows of. The first part and all others take so many bytes. A shard of which nothing was said begins with a
+  // whole state.
   void loaded(protocol::ShardId shard, std::uint64_t epoch, std::vector<ledger::CheckpointName> objects,
               std::size_t whole_bytes, std::size_t changes_bytes);
   // Begins in the background, until stop() or destruction. Not from within a callback of this.
@@ -76,6 +77,8 @@ class Checkpointer {
   Task<> run();
   [[nodiscard]] bool due() const;
   Taken take(protocol::ShardId id, OwnedShard& owned);
+  OwnedShard* find(const Taken& taken);
+  [[nodiscard]] ledger::LogPosition position_of(ledger::RecordNumber end) const;
   Task<Result<std::vector<Taken>>> take_group(std::size_t group);
   Task<Result<void>> publish(std::size_t group, std::vector<Taken> taken, std::optional<ledger::CheckpointName> object);
   void count_turn(MonotonicTime began);

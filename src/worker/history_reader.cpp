@@ -48,12 +48,15 @@ Task<Answer> read_executed(const History& history, ledger::SegmentCache& segment
   SegmentCount segment_count;
   const std::size_t limit = std::clamp<std::size_t>(query.limit, 1, page_entries_max);
   const auto entries = history.executed(query.account, query.from, limit + 1);
-  for (const History::Executed& entry : entries) {
+  std::vector<ledger::ReadPlace> places;
+  for (const History::Executed& entry : entries) places.push_back(history.where(entry.place));
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const History::Executed& entry = entries[i];
     if (page.proofs.size() == limit || bytes >= page_bytes_max || !segment_count.allows(entry.place)) {
       page.more_from = entry.first;
       break;
     }
-    auto record = co_await read_record(segments, history.where(entry.place));
+    auto record = co_await read_record(segments, places[i]);
     if (!record) co_return not_now(record.error());
     auto* executed = std::get_if<shard::Executed>(&*record);
     if (!executed) co_return not_now(Error{ErrorKind::corrupt, "a record of the log is not what the history says"});
@@ -69,9 +72,13 @@ Task<Answer> read_received(const History& history, ledger::SegmentCache& segment
   ReceivedPage page{.credits = {}, .next = query.from, .total = history.received_count(query.account)};
   const std::size_t limit = std::clamp<std::size_t>(query.limit, 1, page_entries_max);
   SegmentCount segment_count;
-  for (const History::Place& place : history.received(query.account, query.from, limit)) {
+  const auto entries = history.received(query.account, query.from, limit);
+  std::vector<ledger::ReadPlace> places;
+  for (const History::Place& entry : entries) places.push_back(history.where(entry));
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const History::Place& place = entries[i];
     if (!segment_count.allows(place)) break;
-    auto record = co_await read_record(segments, history.where(place));
+    auto record = co_await read_record(segments, places[i]);
     if (!record) co_return not_now(record.error());
     const auto* received = std::get_if<shard::EffectsReceived>(&*record);
     if (!received || place.effect >= received->effects.size())

@@ -2,6 +2,7 @@
 // part of the wire format.
 #pragma once
 
+#include "ledger/ids.h"
 #include "shard/records.h"
 
 namespace zef::worker {
@@ -39,7 +40,81 @@ struct DeliveryResults {
   static constexpr auto fields = codec::fields<&DeliveryResults::results>;
 };
 
+// ---- planned moves --------------------------------------------------------------------------------------------------
+
+// To the owner of shards, from whoever decides (the controller, an operator): give them to that worker. Answered at
+// once; what came of it is in the shard map.
+struct Give {  // -> GiveAnswer
+  ledger::WorkerId to;
+  codec::Bounded<protocol::ShardId, 1, protocol::shard_count> shards;
+  static constexpr auto fields = codec::fields<&Give::to, &Give::shards>;
+};
+struct GiveAnswer {
+  std::string refused;  // why not; empty: begun
+  static constexpr auto fields = codec::fields<&GiveAnswer::refused>;
+};
+
+struct OfferedShard {
+  protocol::ShardId shard;
+  std::uint64_t epoch = 0;
+  static constexpr auto fields = codec::fields<&OfferedShard::shard, &OfferedShard::epoch>;
+};
+// From the giver to the receiver: read what there is of these shards.
+struct Take {  // -> TakeAnswer, once it has read all that there was
+  ledger::WorkerId giver;
+  std::uint64_t move = 0;  // the giver's number for it
+  codec::Bounded<OfferedShard, 1, protocol::shard_count> shards;
+  static constexpr auto fields = codec::fields<&Take::giver, &Take::move, &Take::shards>;
+};
+struct TakeAnswer {
+  std::string refused;  // why not; empty: ready for the hand-over
+  static constexpr auto fields = codec::fields<&TakeAnswer::refused>;
+};
+// From the giver to the receiver: the hand-overs of these shards are durable, below that slot of my log.
+struct HandedOver {  // -> HandedOverAnswer, once the map is changed
+  ledger::WorkerId giver;
+  std::uint64_t move = 0;
+  ledger::Slot end = 0;
+  codec::Bounded<protocol::ShardId, 1, protocol::shard_count> shards;
+  static constexpr auto fields =
+      codec::fields<&HandedOver::giver, &HandedOver::move, &HandedOver::end, &HandedOver::shards>;
+};
+struct HandedOverAnswer {  // for the giver's information: the map says what counts
+  std::uint32_t taken = 0;
+  static constexpr auto fields = codec::fields<&HandedOverAnswer::taken>;
+};
+
+// ---- reports --------------------------------------------------------------------------------------------------------
+
+struct AskReport {  // -> Report
+  static constexpr auto fields = codec::fields<>;
+};
+struct ShardReport {
+  protocol::ShardId shard;
+  std::uint64_t epoch = 0;
+  std::uint64_t work = 0;      // messages handled since it came: a shard's part of the worker's CPU time
+  std::uint64_t accounts = 0;  // how much a move has to carry
+  static constexpr auto fields =
+      codec::fields<&ShardReport::shard, &ShardReport::epoch, &ShardReport::work, &ShardReport::accounts>;
+};
+struct Report {
+  ledger::WorkerId worker;
+  std::string name;
+  std::uint64_t counter = 0;  // one more with every report
+  std::uint64_t cpu_us = 0;   // of the process, since it started
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t backlog_bytes = 0;  // of the log: not confirmed yet
+  std::uint32_t leaving = 0;        // shards handed over, of which the map has not told yet
+  bool draining = false;
+  codec::Bounded<ShardReport, 0, protocol::shard_count> shards;
+  static constexpr auto fields =
+      codec::fields<&Report::worker, &Report::name, &Report::counter, &Report::cpu_us, &Report::memory_bytes,
+                    &Report::backlog_bytes, &Report::leaving, &Report::draining, &Report::shards>;
+};
+
+using PeerRequest = std::variant<DeliverEffects, Give, Take, HandedOver, AskReport>;
+
 }  // namespace zef::worker
 
-ZEF_CODEC_DECLARE(zef::worker::DeliverEffects);
+ZEF_CODEC_DECLARE(zef::worker::PeerRequest);
 ZEF_CODEC_DECLARE(zef::worker::DeliveryResults);

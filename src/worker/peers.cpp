@@ -74,15 +74,22 @@ void Peers::flush(const std::string& address, Peer& peer) {
     while (!peer.queue.empty() && sent.size() < batches_per_message_max) {
       const EffectsOut& next = peer.queue.front();
       if (peer.front.empty()) peer.front = handlers_.build(next);
+      if (peer.front.empty()) {
+        fail_later(next.source, next.destination);  // looked at again, should the shard still be here
+        peer.queue.pop_front();
+        continue;
+      }
       if (!sent.empty() && batches.size() + peer.front.size() > message_bytes_max) break;
       append(batches, peer.front);
       peer.front.clear();
       sent.emplace_back(next.source, next.destination);
       peer.queue.pop_front();
     }
+    if (sent.empty()) break;
     Bytes body;
     body.reserve(batches.size() + 8);
-    codec::Writer writer(body);  // BCS(DeliverEffects): the batches are encoded already
+    codec::Writer writer(body);  // BCS(PeerRequest(DeliverEffects)): the batches are encoded already
+    writer.length(0);
     writer.length(sent.size());
     writer.raw(batches);
     ++peer.in_flight;

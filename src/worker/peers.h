@@ -26,7 +26,7 @@ class Peers {
     Duration retry_delay = std::chrono::milliseconds(200);
   };
   struct Handlers {
-    // BCS(EffectBatch), when it goes: what waits here is only its name.
+    // BCS(EffectBatch), when it goes: what waits here is only its name. Empty: there is nothing to send any more.
     std::function<Bytes(const EffectsOut& effects)> build;
     std::function<void(DeliveryResult)> on_result;  // durable at the destination
     // Not delivered; to be built again. Called retry_delay after the failure.

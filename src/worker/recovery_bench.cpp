@@ -49,7 +49,7 @@ class Past {
         id_(random_worker(rng)),
         votes_(net.proof({}).certificate.votes),
         log_(loop, store, id_, {}),
-        checkpointer_({loop, store, rng, id_, shards_, history_, log_, [this] { return note(), true; }}, {}) {
+        checkpointer_({loop, store, rng, id_, shards_, log_, [this] { return note(), true; }}, {}) {
     auto owned = run(loop, ledger::begin_worker(loop, store, rng, {id_, "w0", "a:1", "a:2"}));
     ZEF_CHECK(owned.has_value());
     const auto indexes = shard::genesis_by_shard(genesis);
@@ -96,12 +96,13 @@ class Past {
     OwnedShard& owned = *shards_.find(id);
     ZEF_CHECK(owned.shard.replay(record).has_value());
     log_.append({.shard = id, .shard_epoch = owned.epoch, .body = codec::encode(record)});
-    notes_.push_back(std::move(record));
+    notes_.emplace_back(id, std::move(record));
   }
   void note() {
     for (; !notes_.empty() && noted_ < log_.confirmed(); ++noted_) {
       const auto place = log_.place_of(noted_);
-      history_.note({id_, place.slot, place.index}, notes_.front());
+      const auto& [shard, record] = notes_.front();
+      shards_.find(shard)->history.note({id_, place.slot, place.index}, record);
       notes_.pop_front();
     }
   }
@@ -111,10 +112,9 @@ class Past {
   ledger::WorkerId id_;
   decltype(Certificate::votes) votes_;
   ShardTable shards_;
-  History history_;
   std::vector<Uid> accounts_;
   std::map<std::pair<ShardId, ShardId>, std::uint64_t> sent_;
-  std::deque<shard::Record> notes_;
+  std::deque<std::pair<ShardId, shard::Record>> notes_;
   ledger::RecordNumber noted_ = 0;
   ledger::WorkerLog log_;
   Checkpointer checkpointer_;

@@ -45,6 +45,7 @@ struct EffectsOut {
 };
 // A record of which the history takes a note.
 struct HistoryNote {
+  protocol::ShardId shard;
   ledger::RecordNumber number = 0;
   shard::Record record;
 };

@@ -1,16 +1,20 @@
 // The shards that this worker owns, by shard id.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 
 #include "shard/shard.h"
+#include "worker/history.h"
 
 namespace zef::worker {
 
 struct OwnedShard {
   shard::Shard shard;
   std::uint64_t epoch = 0;  // of the shard map: stands in every record
+  History history;          // where its records stand; it comes and goes with the shard
+  std::uint64_t work = 0;   // messages handled
 };
 
 class ShardTable {
@@ -20,6 +24,16 @@ class ShardTable {
   OwnedShard& add(protocol::ShardId id, OwnedShard owned) {
     shards_[id.value()] = std::make_unique<OwnedShard>(std::move(owned));
     return *shards_[id.value()];
+  }
+  // Takes a shard out: from now on this worker answers Moved for it.
+  [[nodiscard]] OwnedShard remove(protocol::ShardId id) {
+    ZEF_CHECK(shards_[id.value()]);
+    OwnedShard out = std::move(*shards_[id.value()]);
+    shards_[id.value()].reset();
+    return out;
+  }
+  [[nodiscard]] std::size_t size() const {
+    return static_cast<std::size_t>(std::ranges::count_if(shards_, [](const auto& shard) { return shard != nullptr; }));
   }
   template <class Visitor>
   void for_each(Visitor visit) {

@@ -64,10 +64,11 @@ void Tick::add_resend(ShardId source, ShardId destination) {
   touched_.insert(source);
 }
 
-void Tick::touch_all_outboxes() {
-  parts_.shards.for_each([&](ShardId id, OwnedShard& owned) {
-    if (!owned.shard.destinations().empty()) touched_.insert(id);
-  });
+void Tick::touch(ShardId id) { touched_.insert(id); }
+
+void Tick::forget(ShardId id) {
+  touched_.erase(id);
+  in_flight_.erase(in_flight_.lower_bound({id, ShardId(0)}), in_flight_.upper_bound({id, ShardId(shard_count - 1)}));
 }
 
 void Tick::run(MonotonicTime now) {
@@ -88,10 +89,15 @@ void Tick::run(MonotonicTime now) {
 void Tick::take_own(std::vector<Message>& messages) {
   std::size_t bytes = 0;
   while (!own_.empty() && bytes < own_bytes_per_turn_max) {
-    shard::EffectBatch batch = build_batch(own_.front());
+    const EffectsOut next = own_.front();
     own_.pop_front();
-    for (const Proof& proof : batch.proofs) bytes += size_of(proof);
-    messages.emplace_back(FromSelf{std::move(batch)});
+    auto batch = build_batch(next);
+    if (!batch) {
+      failed_.emplace_back(next.source, next.destination);
+      continue;
+    }
+    for (const Proof& proof : batch->proofs) bytes += size_of(proof);
+    messages.emplace_back(FromSelf{std::move(*batch)});
   }
 }
 
@@ -306,10 +312,11 @@ Totals Tick::totals() const {
 }
 
 void Tick::log_records(ShardId id, OwnedShard& owned, std::vector<shard::Record> records) {
+  ++owned.work;
   for (shard::Record& record : records) {
     const auto number = parts_.log.append({.shard = id, .shard_epoch = owned.epoch, .body = codec::encode(record)});
     if (std::holds_alternative<shard::Executed>(record) || std::holds_alternative<shard::EffectsReceived>(record))
-      parts_.releases.push(number + 1, HistoryNote{number, std::move(record)});
+      parts_.releases.push(number + 1, HistoryNote{id, number, std::move(record)});
   }
 }
 
@@ -359,9 +366,9 @@ void Tick::queue_effects() {
   }
 }
 
-shard::EffectBatch Tick::build_batch(const EffectsOut& effects) const {
+std::optional<shard::EffectBatch> Tick::build_batch(const EffectsOut& effects) const {
   const OwnedShard* owned = parts_.shards.find(effects.source);
-  ZEF_CHECK(owned);
+  if (!owned) return std::nullopt;
   shard::EffectBatch batch{
       .source = effects.source, .destination = effects.destination, .first = 0, .effects = {}, .proofs = {}};
   const Proof* last = nullptr;
@@ -383,6 +390,7 @@ shard::EffectBatch Tick::build_batch(const EffectsOut& effects) const {
       batch.effects.emplace_back(std::get<FeeTotal>(std::move(outgoing.effect)));
     }
   }
+  if (batch.effects.empty()) return std::nullopt;
   return batch;
 }
 

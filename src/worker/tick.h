@@ -51,16 +51,19 @@ class Tick {
   // turns.
   void run(MonotonicTime now);  // `now` times rounds of instances (L5)
 
-  // The batch of effects that left the release queue, as its outbox holds them.
-  [[nodiscard]] shard::EffectBatch build_batch(const EffectsOut& effects) const;
+  // The batch of effects that left the release queue, as its outbox holds them. Nothing if the source has left this
+  // worker meanwhile, or all of it was acknowledged: another worker's delivery, or one before the shard came back.
+  [[nodiscard]] std::optional<shard::EffectBatch> build_batch(const EffectsOut& effects) const;
 
   // Pairs (source, destination) whose delivery failed in this turn: call add_resend for each, some time later.
   [[nodiscard]] std::vector<std::pair<protocol::ShardId, protocol::ShardId>> take_failed() {
     return std::exchange(failed_, {});
   }
 
-  // At start-up: whatever replayed outboxes hold is sent.
-  void touch_all_outboxes();
+  // A shard has come: whatever its outboxes hold is sent.
+  void touch(protocol::ShardId id);
+  // A shard has left: nothing of it is under way any more.
+  void forget(protocol::ShardId id);
 
   struct Metrics {
     std::uint64_t turns = 0, queries = 0, votes = 0, executions = 0, refusals = 0, effects_applied = 0, rejected = 0;

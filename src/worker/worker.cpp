@@ -32,7 +32,11 @@ struct Worker::State {
         segments(world.store, options.segment_cache_bytes),
         directory(world.executor, world.store, options.directory),
         peers(world.executor, world.internal_transport, directory,
-              {.build = [this](const EffectsOut& effects) { return codec::encode(tick->build_batch(effects)); },
+              {.build =
+                   [this](const EffectsOut& effects) {
+                     const auto batch = tick->build_batch(effects);
+                     return batch ? codec::encode(*batch) : Bytes{};
+                   },
                .on_result = [this](DeliveryResult result) { on_result(std::move(result)); },
                .on_failed = [this](ShardId source, ShardId destination) { on_failed(source, destination); }},
               options.peers),
@@ -47,7 +51,6 @@ struct Worker::State {
   RootCaches caches;
   ledger::WorkerIdentity self;
   ShardTable shards;
-  History history;
   ReleaseQueue releases;
   ledger::SegmentCache segments;
   ledger::Directory directory;
@@ -61,11 +64,11 @@ struct Worker::State {
   std::unique_ptr<Checkpointer> checkpointer;
   std::unique_ptr<ledger::GarbageCollector> garbage;
   std::move_only_function<void(Error)> fatal;
-  std::uint64_t replayed = 0;
+  std::unique_ptr<Moves> moves;
+  std::uint64_t reports = 0;
   std::size_t history_reads = 0;
   TimerId fee_timer = TimerId::none;
   bool serving = false;
-  bool began = false;    // all shards are as they were left: they may be saved
   bool stopped = false;  // fenced: nothing leaves any more
   bool tick_scheduled = false;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
@@ -109,15 +112,65 @@ struct Worker::State {
 
   void on_peer_call(Caller caller, ByteView body) {
     if (stopped) return;
-    auto effects = serving ? codec::decode<DeliverEffects>(body) : std::unexpected(codec::DecodeError::truncated);
-    if (!effects) {
-      if (serving)
-        log::error("worker", "a message on the internal port does not decode: {}", to_string(effects.error()));
-      internals.respond(caller.connection, caller.request_id, codec::encode(DeliveryResults{}));
-      return;
+    auto request = codec::decode<PeerRequest>(body);
+    if (!request) {
+      log::error("worker", "a message on the internal port does not decode: {}", to_string(request.error()));
+      return answer_peer(caller, DeliveryResults{});
     }
-    tick->add(caller, std::move(*effects));
+    std::visit([&](auto& what) { on_peer(caller, what); }, *request);
+  }
+  template <class T>
+  void answer_peer(Caller caller, const T& answer) {
+    internals.respond(caller.connection, caller.request_id, codec::encode(answer));
+  }
+  void on_peer(Caller caller, DeliverEffects& effects) {
+    if (!serving) return answer_peer(caller, DeliveryResults{});
+    tick->add(caller, std::move(effects));
     schedule_tick();
+  }
+  void on_peer(Caller caller, const AskReport&) { answer_peer(caller, report()); }
+  void on_peer(Caller caller, Give& give) {
+    if (!serving || moves->draining()) return answer_peer(caller, GiveAnswer{"this worker starts, or drains"});
+    answer_peer(caller, GiveAnswer{});
+    scope.spawn(give_asked({give.shards.begin(), give.shards.end()}, give.to));
+  }
+  void on_peer(Caller caller, Take& take) {
+    if (!serving) return answer_peer(caller, TakeAnswer{"this worker starts, or drains"});
+    scope.spawn(answer_when_done(caller, moves->prepare(std::move(take))));
+  }
+  void on_peer(Caller caller, HandedOver& handed) {
+    if (!serving) return answer_peer(caller, HandedOverAnswer{});
+    scope.spawn(answer_when_done(caller, moves->receive(std::move(handed))));
+  }
+  template <class T>
+  Task<> answer_when_done(Caller caller, Task<T> task) {
+    const T answer = co_await std::move(task);
+    if (!stopped) answer_peer(caller, answer);
+  }
+  Task<> give_asked(std::vector<ShardId> ids, ledger::WorkerId to) {
+    const auto given = co_await moves->give(std::move(ids), to);
+    if (!given) log::warning("worker", "{} did not give: {}", options.name, given.error().message);
+  }
+
+  Report report() {
+    Report out;
+    out.worker = self.id;
+    out.name = options.name;
+    out.counter = ++reports;
+    if (options.usage) {
+      const WorkerOptions::Usage usage = options.usage();
+      out.cpu_us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(usage.cpu).count());
+      out.memory_bytes = usage.memory_bytes;
+    }
+    if (log) out.backlog_bytes = log->backlog_bytes();
+    if (moves) {
+      out.leaving = static_cast<std::uint32_t>(moves->leaving_count());
+      out.draining = moves->draining();
+    }
+    shards.for_each([&](ShardId id, const OwnedShard& owned) {
+      out.shards.push_back({id, owned.epoch, owned.work, owned.shard.totals().accounts});
+    });
+    return out;
   }
 
   void on_result(DeliveryResult result) {
@@ -158,16 +211,23 @@ struct Worker::State {
     schedule_tick();
   }
   void leave(HistoryNote& note) {
+    OwnedShard* owned = shards.find(note.shard);
+    if (owned == nullptr) owned = moves->leaving(note.shard);
+    if (owned == nullptr) return;  // whoever has it now reads the log
     const auto place = log->place_of(note.number);
-    history.note({.worker = self.id, .slot = place.slot, .index = place.index}, note.record);
+    owned->history.note({.worker = self.id, .slot = place.slot, .index = place.index}, note.record);
   }
   void leave(HistoryRead& read) {
     if (history_reads >= options.history_reads_max)
       return clients.respond(read.caller.connection, read.caller.request_id, refusal(Overloaded{retry_after_ms}));
+    const ShardId id = std::visit([](const auto& query) { return shard_of(query.account); }, read.query);
+    if (!shards.find(id)) return clients.respond(read.caller.connection, read.caller.request_id, refusal(Moved{id}));
     ++history_reads;
     scope.spawn(serve_history(std::move(read)));
   }
   Task<> serve_history(HistoryRead read) {
+    const ShardId id = std::visit([](const auto& query) { return shard_of(query.account); }, read.query);
+    const History& history = shards.find(id)->history;  // found just now, and not used after the first wait
     Answer answer = std::holds_alternative<QueryExecuted>(read.query)
                         ? co_await read_executed(history, segments, std::get<QueryExecuted>(read.query))
                         : co_await read_received(history, segments, std::get<QueryReceived>(read.query));
@@ -200,34 +260,35 @@ struct Worker::State {
     if (!owned) co_return std::unexpected(owned.error());
     log = std::make_unique<ledger::WorkerLog>(world.executor, world.store, self.id, options.log);
     checkpointer = std::make_unique<Checkpointer>(
-        Checkpointer::Parts{world.executor, world.store, world.rng, self.id, shards, history, *log,
+        Checkpointer::Parts{world.executor, world.store, world.rng, self.id, shards, *log,
                             [this] {
                               release();
                               return !stopped;
                             }},
         options.checkpoints);
-    if (auto loaded = co_await load(*owned); !loaded) co_return loaded;
-    if (auto replayed_all = co_await replay(*owned); !replayed_all) co_return replayed_all;
 
     log->on_confirmed([this](ledger::RecordNumber) { release(); });
     log->on_fenced([this](Error why) { stop_at_once(std::move(why)); });
     log->on_trouble([](const Error& why) { log::error("worker", "the log cannot be written: {}", why.message); });
     tick = std::make_unique<Tick>(Tick::Parts{network, *index, key, caches, shards, *log, releases});
-    // The first record of each shard: this worker serves it from this epoch on.
-    shards.for_each([this](ShardId id, OwnedShard& shard) {
-      log->append(
-          {.shard = id, .shard_epoch = shard.epoch, .body = codec::encode(shard::Record(shard::Adopted{shard.epoch}))});
-    });
+    moves = std::make_unique<Moves>(Moves::Parts{world.executor, world.rng, world.store, world.internal_transport,
+                                                 network, genesis, directory, self, shards, *log, *tick,
+                                                 *checkpointer},
+                                    Moves::Handlers{.on_came = [this] { schedule_tick(); },
+                                                    .on_sealed = [this](Error why) { stop_at_once(std::move(why)); }},
+                                    options.moves);
+    if (auto adopted = co_await moves->adopt(*owned); !adopted) co_return adopted;
     if (auto durable = co_await log->drain(); !durable) co_return durable;
     if (auto saved = co_await save_long_lineage(*owned); !saved) co_return saved;
 
     directory.on_change([this] {
       peers.forget_gone();
       check_ownership();
+      moves->look_soon();
     });
     directory.start();
-    serving = began = true;
-    tick->touch_all_outboxes();
+    moves->start();
+    serving = true;
     schedule_tick();
     schedule_fee_totals();
     checkpointer->start();
@@ -238,32 +299,7 @@ struct Worker::State {
       scope.spawn(collect_garbage());
     }
     log::info("worker", "{} serves {} shards as worker {} at {}; {} records replayed", options.name, owned->size(),
-              self.id.hex(), self.client_address, replayed);
-    co_return Result<void>{};
-  }
-
-  // Every shard as its newest checkpoint has it, or as the genesis has.
-  Task<Result<void>> load(const std::vector<ledger::OwnedShard>& owned) {
-    const auto genesis_accounts = shard::genesis_by_shard(genesis);
-    for (const ledger::OwnedShard& one : owned) {
-      OwnedShard& added = shards.add(one.shard, OwnedShard{shard::Shard(one.shard, network), one.entry.epoch});
-      if (!one.entry.checkpoint) added.shard.apply_genesis(genesis, genesis_accounts[one.shard.value()]);
-    }
-    std::map<ShardId, std::pair<std::size_t, std::size_t>> sizes;  // of the whole part, and of all others
-    auto loaded = co_await ledger::load_checkpoints(
-        world.executor, world.store, owned, [&](ShardId id, const ledger::Checkpoint::Part& part) -> Result<void> {
-          OwnedShard* shard = shards.find(id);
-          ZEF_CHECK(shard);
-          (part.whole ? sizes[id].first : sizes[id].second) += part.state.size() + part.history.size();
-          if (auto state = shard->shard.load(part.state); !state) return state;
-          return history.load(part.history);
-        });
-    if (!loaded) co_return loaded;
-    for (const ledger::OwnedShard& one : owned) {
-      if (!one.entry.checkpoint) continue;
-      const auto [whole, changes] = sizes.at(one.shard);
-      checkpointer->loaded(one.shard, one.entry.epoch, one.entry.checkpoint->objects, whole, changes);
-    }
+              self.id.hex(), self.client_address, moves->replayed());
     co_return Result<void>{};
   }
 
@@ -283,26 +319,6 @@ struct Worker::State {
       if (one.entry.lineage.size() > lineage_max + 1) groups.insert(ledger::group_of(one.shard));
     for (const std::size_t group : groups)
       if (auto saved = co_await checkpointer->save(group); !saved) co_return saved;
-    co_return Result<void>{};
-  }
-
-  Task<Result<void>> replay(std::vector<ledger::OwnedShard> owned) {
-    auto count = co_await ledger::replay_lineage(
-        world.executor, world.store, std::move(owned),
-        [this](ShardId id, const ledger::ReadPlace& place, ByteView body) -> Result<void> {
-          auto record = codec::decode<shard::Record>(body);
-          if (!record)
-            return fail(ErrorKind::corrupt,
-                        fmt::format("worker {}, slot {}, record {} does not decode: {}", place.worker.hex(), place.slot,
-                                    place.index, to_string(record.error())));
-          OwnedShard* shard = shards.find(id);
-          ZEF_CHECK(shard);
-          if (auto applied = shard->shard.replay(*record); !applied) return applied;
-          history.note(place, *record);
-          return {};
-        });
-    if (!count) co_return std::unexpected(count.error());
-    replayed = *count;
     co_return Result<void>{};
   }
 
@@ -335,6 +351,7 @@ struct Worker::State {
   }
 
   Task<Result<void>> drain() {
+    if (moves && !stopped) co_await moves->give_all(options.drain_time_max);
     serving = false;
     // Shared: a connection that closes only after the time is up still sets it.
     const auto done = std::make_shared<Event>(world.executor);
@@ -345,8 +362,7 @@ struct Worker::State {
       if (auto durable = co_await log->drain(); !durable) co_return durable;
       release();  // what waited for the last records
     }
-    if (began && !stopped &&
-        options.checkpoints.every > Duration::zero()) {  // so that the successor has nothing to replay
+    if (log && !stopped && options.checkpoints.every > Duration::zero()) {  // the successor has nothing to replay then
       checkpointer->stop();
       if (const auto saved = co_await checkpointer->save_all(); !saved)
         log::warning("worker", "the last checkpoint failed, the next worker replays the log: {}",
@@ -372,12 +388,14 @@ Totals Worker::totals() const {
   state_->shards.for_each([&](ShardId, const OwnedShard& owned) { add_to(sum, owned.shard.totals()); });
   return sum;
 }
-std::size_t Worker::shard_count() const {
-  std::size_t count = 0;
-  state_->shards.for_each([&](ShardId, const OwnedShard&) { ++count; });
-  return count;
+std::size_t Worker::shard_count() const { return state_->shards.size(); }
+std::uint64_t Worker::replayed_records() const { return state_->moves ? state_->moves->replayed() : 0; }
+bool Worker::moving() const { return state_->moves && state_->moves->leaving_count() > 0; }
+ledger::WorkerId Worker::id() const { return state_->self.id; }
+Report Worker::report() { return state_->report(); }
+Task<Result<void>> Worker::give(std::vector<ShardId> shards, ledger::WorkerId to) {
+  return state_->moves->give(std::move(shards), to);
 }
-std::uint64_t Worker::replayed_records() const { return state_->replayed; }
 ledger::GarbageCollector::Metrics Worker::garbage_metrics() const {
   return state_->garbage ? state_->garbage->metrics() : ledger::GarbageCollector::Metrics{};
 }

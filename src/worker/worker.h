@@ -1,6 +1,6 @@
-// A worker process' life: begin (take over what earlier workers of its name own, replay), serve, and stop. It wires the
-// tick, the log, the release queue, the connections to other workers and the served history together; decisions are
-// made below it.
+// A worker process' life: begin (take over what earlier workers of its name own, replay), serve, and stop. Shards come
+// and go while it serves (worker/moves). It wires the tick, the log, the release queue, the connections to other
+// workers and the served history together; decisions are made below it.
 //
 // Thread rule: one executor. Destroying a worker at any moment is what a crash is: nothing acknowledged is lost.
 #pragma once
@@ -15,12 +15,13 @@
 #include "net/rpc.h"
 #include "protocol/genesis.h"
 #include "worker/checkpointer.h"
+#include "worker/moves.h"
 #include "worker/peers.h"
 
 namespace zef::worker {
 
 struct WorkerOptions {
-  std::string name;               // slot name, "w0": which shards of the map are assigned to it
+  std::string name;               // slot name, "w0": whose predecessors' shards it takes over at its start
   net::Address client_address;    // balancers connect here
   net::Address internal_address;  // other workers connect here, with mutual TLS
   ledger::WorkerLog::Options log;
@@ -28,6 +29,14 @@ struct WorkerOptions {
   Peers::Options peers;
   Checkpointer::Options checkpoints;
   Duration garbage_grace = std::chrono::hours(1);  // kept so long after nobody needs it; zero: for ever
+  MoveOptions moves;
+  Duration drain_time_max = std::chrono::seconds(30);  // for giving all shards away
+  // CPU time and memory of this process, for reports; without it they say zero.
+  struct Usage {
+    Duration cpu{};
+    std::uint64_t memory_bytes = 0;
+  };
+  std::function<Usage()> usage;
   Duration fee_period = std::chrono::seconds(10);
   std::size_t releases_max = 200'000;   // answers waiting for the log: beyond, clients are told Overloaded
   std::size_t history_reads_max = 256;  // pages being read at a time
@@ -54,13 +63,20 @@ class Worker {
   Task<Result<void>> start();
   // Called once when this process must stop at once: another one has taken its log over.
   void on_fatal(std::move_only_function<void(Error why)> callback);
-  // Takes no new requests, answers those under way, waits until all is durable and seals its log.
+  // Gives all shards to the other workers, if there are any; then takes no new requests, answers those under way, waits
+  // until all is durable and seals its log.
   Task<Result<void>> drain();
+  // Gives shards to another worker (docs/storage.md, "Planned moves"). Returns when the map has told what became of it:
+  // given, or cancelled. Errors: refused, unavailable, fenced.
+  Task<Result<void>> give(std::vector<protocol::ShardId> shards, ledger::WorkerId to);
 
   [[nodiscard]] net::Address client_address() const;
   [[nodiscard]] net::Address internal_address() const;
   [[nodiscard]] protocol::Totals totals() const;
   [[nodiscard]] std::size_t shard_count() const;
+  [[nodiscard]] bool moving() const;  // shards that were handed over may come back
+  [[nodiscard]] ledger::WorkerId id() const;
+  [[nodiscard]] Report report();
   [[nodiscard]] std::uint64_t replayed_records() const;
   [[nodiscard]] Checkpointer::Metrics checkpoint_metrics() const;
   [[nodiscard]] ledger::GarbageCollector::Metrics garbage_metrics() const;

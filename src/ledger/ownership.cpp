@@ -1,0 +1,163 @@
+#include "ledger/ownership.h"
+
+#include <map>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "ledger/objects.h"
+#include "ledger/seal.h"
+
+namespace zef::ledger {
+namespace {
+
+constexpr std::size_t group_size = protocol::shard_count / group_count;
+
+// A change with the nonce that tells its entry from everybody else's: chosen once, however often it is sent.
+struct NamedChange {
+  OwnerChange change;
+  FixedBytes<EntryNonceTag, 16> nonce;
+};
+
+bool is_unchanged(const ShardEntry& entry, const OwnerChange& change) {
+  return entry.owner == change.owner && entry.epoch == change.epoch;
+}
+
+Task<Result<Versioned<ShardGroup>>> read_group_patiently(Executor& executor, store::ObjectStore& store,
+                                                         std::size_t group) {
+  Patience patience(&executor);
+  for (;;) {
+    auto got = co_await read_group(store, group);
+    if (got || !co_await patience.again(got.error().kind)) co_return got;
+  }
+}
+
+void sort_out(const ShardGroup& group, const std::vector<NamedChange>& changes, OwnerChanges& out) {
+  for (const NamedChange& named : changes) {
+    const ShardEntry& entry = group.entries[named.change.shard.value() % group_size];
+    (entry.nonce == named.nonce ? out.made : out.lost).push_back({named.change.shard, entry});
+  }
+}
+
+Task<Result<void>> change_group(Executor& executor, store::ObjectStore& store, Rng& rng, std::size_t group,
+                                std::vector<NamedChange> changes, OwnerChanges& out) {
+  Patience patience(&executor);
+  for (;;) {
+    auto got = co_await read_group_patiently(executor, store, group);
+    if (!got) co_return std::unexpected(std::move(got.error()));
+    ShardGroup next = got->value;
+    bool changed = false;
+    for (const auto& [change, nonce] : changes) {
+      ShardEntry& entry = next.entries[change.shard.value() % group_size];
+      if (!is_unchanged(entry, change)) continue;
+      give_entry(entry, change.next_owner, change.closed_at, change.from, nonce);
+      changed = true;
+    }
+    // Nothing left to change: all of it was done, by an earlier try of ours or by others.
+    if (!changed) co_return sort_out(got->value, changes, out), Result<void>{};
+    next.nonce = random_id<decltype(next.nonce)>(rng);
+    auto put = co_await store.put_if_match(group_key(group), store::content(codec::encode(next)), std::move(got->tag));
+    if (put && std::holds_alternative<store::Updated>(*put)) co_return sort_out(next, changes, out), Result<void>{};
+    // Mismatch: others have changed their entries, or ours. No answer: it may have happened, or happen yet. Either way
+    // the entries tell.
+    if (!put) {
+      auto trouble = store_error(group_key(group), std::move(put.error()));
+      if (!co_await patience.again(trouble.error().kind)) co_return trouble;
+    }
+  }
+}
+
+}  // namespace
+
+void give_entry(ShardEntry& entry, const WorkerId& next_owner, Slot closed_at, Slot from,
+                const FixedBytes<EntryNonceTag, 16>& nonce) {
+  if (entry.owner != WorkerId{}) {
+    LineageEntry& open = entry.lineage.back();
+    ZEF_CHECK(open.worker == entry.owner && !open.to);  // decode_group has checked it
+    open.to = closed_at;
+    if (open.from >= closed_at) entry.lineage.pop_back();  // its owner wrote nothing
+  }
+  entry.owner = next_owner;
+  ++entry.epoch;
+  entry.nonce = nonce;
+  entry.lineage.push_back({next_owner, entry.epoch, from, std::nullopt});
+}
+
+Task<Result<OwnerChanges>> change_owners(Executor& executor, store::ObjectStore& store, Rng& rng,
+                                         std::vector<OwnerChange> changes) {
+  std::map<std::size_t, std::vector<NamedChange>> groups;
+  for (const OwnerChange& change : changes)
+    groups[group_of(change.shard)].push_back({change, random_id<FixedBytes<EntryNonceTag, 16>>(rng)});
+  OwnerChanges out;
+  for (auto& [group, of_group] : groups) {
+    auto done = co_await change_group(executor, store, rng, group, std::move(of_group), out);
+    if (!done) co_return std::unexpected(std::move(done.error()));
+  }
+  co_return out;
+}
+
+Task<Result<std::vector<OwnedShard>>> rescue(Executor& executor, store::ObjectStore& store, Rng& rng, WorkerId rescuer,
+                                             WorkerId victim, ChooseOwner choose) {
+  const auto at = co_await seal_worker({&executor, store, rng, rescuer}, victim);
+  if (!at) co_return std::unexpected(at.error());
+  std::vector<OwnerChange> changes;
+  std::map<WorkerId, Slot> first_slots;
+  for (std::size_t group = 0; group < group_count; ++group) {
+    const auto got = co_await read_group_patiently(executor, store, group);
+    if (!got) co_return std::unexpected(got.error());
+    for (std::size_t i = 0; i < group_size; ++i) {
+      const ShardEntry& entry = got->value.entries[i];
+      if (entry.owner != victim) continue;
+      const protocol::ShardId shard(static_cast<std::uint16_t>(group * group_size + i));
+      const WorkerId next = choose(shard);
+      const auto [slot, is_new] = first_slots.emplace(next, 0);
+      if (is_new) {  // what it has deleted cannot hold records of an epoch that is to come
+        const auto head = co_await read_head(store, next);
+        if (!head) co_return std::unexpected(head.error());
+        slot->second = head->value.trim;
+      }
+      changes.push_back({shard, victim, entry.epoch, next, *at, slot->second});
+    }
+  }
+  auto changed = co_await change_owners(executor, store, rng, std::move(changes));
+  if (!changed) co_return std::unexpected(std::move(changed.error()));
+  log::info("ledger", "worker {} was sealed at slot {} by {}; {} of its shards have new owners", victim.hex(), *at,
+            rescuer.hex(), changed->made.size());
+  co_return std::move(changed->made);
+}
+
+Task<Result<std::vector<OwnedShard>>> read_entries(Executor& executor, store::ObjectStore& store,
+                                                   std::vector<protocol::ShardId> shards) {
+  std::map<std::size_t, ShardGroup> groups;
+  std::vector<OwnedShard> out;
+  for (const protocol::ShardId shard : shards) {
+    const std::size_t group = group_of(shard);
+    if (!groups.contains(group)) {
+      auto got = co_await read_group_patiently(executor, store, group);
+      if (!got) co_return std::unexpected(std::move(got.error()));
+      groups.emplace(group, std::move(got->value));
+    }
+    out.push_back({shard, groups.at(group).entries[shard.value() % group_size]});
+  }
+  co_return out;
+}
+
+Task<Result<std::vector<WorkerHead>>> active_workers(store::ObjectStore& store) {
+  const std::string some_head = head_key(WorkerId{});
+  const std::string prefix = some_head.substr(0, some_head.find('/') + 1);
+  std::vector<WorkerHead> out;
+  std::string after;
+  for (;;) {
+    const auto found = co_await store.list(prefix, after, 1);
+    if (!found) co_return store_error(prefix, found.error());
+    if (found->empty()) co_return out;
+    const std::string folder = found->front().substr(0, found->front().find('/', prefix.size()));
+    after = folder + "0";  // '0' follows '/': past everything of this worker
+    const auto worker = WorkerId::parse_hex(folder.substr(prefix.size()));
+    if (!worker) continue;
+    auto head = co_await read_head(store, *worker);
+    if (head && std::holds_alternative<Active>(head->value.state)) out.push_back(std::move(head->value));
+  }
+}
+
+}  // namespace zef::ledger
