@@ -23,8 +23,8 @@ bool ends_epoch(ByteView body) {
   return record && std::holds_alternative<shard::HandedOff>(*record);
 }
 
-LogFollower::LogFollower(Executor& executor, store::ObjectStore& store, WorkerId worker, Slot from,
-                         Shards shards, ReplayRecord deliver)
+LogFollower::LogFollower(Executor& executor, store::ObjectStore& store, WorkerId worker, Slot from, Shards shards,
+                         ReplayRecord deliver)
     : executor_(executor),
       store_(store),
       worker_(worker),

@@ -20,12 +20,12 @@
 #include "base/log.h"
 #include "base/mutant.h"
 #include "ledger/objects.h"
+#include "ledger/ownership.h"
 
 namespace zef::ledger {
 namespace {
 
 constexpr std::size_t keys_per_list = 1000;
-constexpr std::string_view workers_prefix = "workers/";
 
 // The part of a key that names a worker, if it does.
 std::optional<WorkerId> worker_in(std::string_view text) {
@@ -81,21 +81,16 @@ Task<Result<GarbageCollector::View>> GarbageCollector::read_view() {
 }
 
 Task<Result<std::vector<GarbageCollector::SealedLog>>> GarbageCollector::sealed_logs() {
+  const auto workers = co_await list_workers(parts_.store);
+  if (!workers) co_return std::unexpected(workers.error());
   std::vector<SealedLog> result;
-  std::string after;
-  for (;;) {  // one LIST for each worker: its log is skipped
-    auto keys = co_await parts_.store.list(std::string(workers_prefix), after, 1);
-    if (!keys) co_return store_error(workers_prefix, std::move(keys.error()));
-    if (keys->empty()) co_return result;
-    const std::string_view key(keys->front());
-    const std::size_t end = std::min(key.find('/', workers_prefix.size()), key.size());
-    after = std::string(key.substr(0, end)) + "0";  // '0' is the character after '/'
-    const auto worker = worker_in(key.substr(workers_prefix.size(), end - workers_prefix.size()));
-    if (!worker || finished_.contains(*worker)) continue;
-    const auto head = co_await read_head(parts_.store, *worker);
+  for (const WorkerId& worker : *workers) {
+    if (finished_.contains(worker)) continue;
+    const auto head = co_await read_head(parts_.store, worker);
     if (!head) co_return std::unexpected(head.error());
-    if (const auto* sealed = std::get_if<Sealed>(&head->value.state)) result.push_back({*worker, sealed->at});
+    if (const auto* sealed = std::get_if<Sealed>(&head->value.state)) result.push_back({worker, sealed->at});
   }
+  co_return result;
 }
 
 Task<Result<void>> GarbageCollector::collect(Slot confirmed) {

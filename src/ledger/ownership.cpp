@@ -11,6 +11,7 @@
 namespace zef::ledger {
 namespace {
 
+constexpr std::size_t keys_per_list = 1000;
 constexpr std::size_t group_size = protocol::shard_count / group_count;
 
 // A change with the nonce that tells its entry from everybody else's: chosen once, however often it is sent.
@@ -98,7 +99,8 @@ Task<Result<OwnerChanges>> change_owners(Executor& executor, store::ObjectStore&
 
 Task<Result<std::vector<OwnedShard>>> rescue(Executor& executor, store::ObjectStore& store, Rng& rng, WorkerId rescuer,
                                              WorkerId victim, ChooseOwner choose) {
-  const auto at = co_await seal_worker({&executor, store, rng, rescuer}, victim);
+  Result<Slot> at = 0;
+  if (victim != WorkerId{}) at = co_await seal_worker({&executor, store, rng, rescuer}, victim);
   if (!at) co_return std::unexpected(at.error());
   std::vector<OwnerChange> changes;
   std::map<WorkerId, Slot> first_slots;
@@ -110,6 +112,7 @@ Task<Result<std::vector<OwnedShard>>> rescue(Executor& executor, store::ObjectSt
       if (entry.owner != victim) continue;
       const protocol::ShardId shard(static_cast<std::uint16_t>(group * group_size + i));
       const WorkerId next = choose(shard);
+      if (next == WorkerId{}) continue;
       const auto [slot, is_new] = first_slots.emplace(next, 0);
       if (is_new) {  // what it has deleted cannot hold records of an epoch that is to come
         const auto head = co_await read_head(store, next);
@@ -121,8 +124,9 @@ Task<Result<std::vector<OwnedShard>>> rescue(Executor& executor, store::ObjectSt
   }
   auto changed = co_await change_owners(executor, store, rng, std::move(changes));
   if (!changed) co_return std::unexpected(std::move(changed.error()));
-  log::info("ledger", "worker {} was sealed at slot {} by {}; {} of its shards have new owners", victim.hex(), *at,
-            rescuer.hex(), changed->made.size());
+  if (victim != WorkerId{})
+    log::info("ledger", "worker {} was sealed at slot {} by {}; {} of its shards have new owners", victim.hex(), *at,
+              rescuer.hex(), changed->made.size());
   co_return std::move(changed->made);
 }
 
@@ -142,22 +146,38 @@ Task<Result<std::vector<OwnedShard>>> read_entries(Executor& executor, store::Ob
   co_return out;
 }
 
-Task<Result<std::vector<WorkerHead>>> active_workers(store::ObjectStore& store) {
+Task<Result<std::vector<WorkerId>>> list_workers(store::ObjectStore& store) {
   const std::string some_head = head_key(WorkerId{});
   const std::string prefix = some_head.substr(0, some_head.find('/') + 1);
-  std::vector<WorkerHead> out;
+  std::vector<WorkerId> out;
   std::string after;
   for (;;) {
-    const auto found = co_await store.list(prefix, after, 1);
+    const auto found = co_await store.list(prefix, after, keys_per_list);
     if (!found) co_return store_error(prefix, found.error());
     if (found->empty()) co_return out;
-    const std::string folder = found->front().substr(0, found->front().find('/', prefix.size()));
-    after = folder + "0";  // '0' follows '/': past everything of this worker
-    const auto worker = WorkerId::parse_hex(folder.substr(prefix.size()));
-    if (!worker) continue;
-    auto head = co_await read_head(store, *worker);
-    if (head && std::holds_alternative<Active>(head->value.state)) out.push_back(std::move(head->value));
+    for (const std::string& key : *found) {
+      const std::string folder = key.substr(0, key.find('/', prefix.size()));
+      after = folder + "0";  // '0' follows '/': past everything of this worker, of which there may be much
+      const auto worker = WorkerId::parse_hex(folder.substr(prefix.size()));
+      if (worker && (out.empty() || out.back() != *worker)) out.push_back(*worker);
+    }
   }
+}
+
+Task<Result<std::vector<WorkerHead>>> active_workers(store::ObjectStore& store, std::set<WorkerId>& sealed) {
+  const auto all = co_await list_workers(store);
+  if (!all) co_return std::unexpected(all.error());
+  std::vector<WorkerHead> out;
+  for (const WorkerId& worker : *all) {
+    if (sealed.contains(worker)) continue;
+    auto head = co_await read_head(store, worker);
+    if (!head) continue;  // it may be about to be written
+    if (std::holds_alternative<Active>(head->value.state))
+      out.push_back(std::move(head->value));
+    else if (std::holds_alternative<Sealed>(head->value.state))
+      sealed.insert(worker);
+  }
+  co_return out;
 }
 
 }  // namespace zef::ledger

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <vector>
 
 #include "ledger/takeover.h"
@@ -36,7 +37,8 @@ Task<Result<OwnerChanges>> change_owners(Executor& executor, store::ObjectStore&
                                          std::vector<OwnerChange> changes);
 
 // Seals the victim and gives every shard that the map says is its own to the worker that `choose` names, which must
-// have a head. Idempotent; any number of rescuers at once do no harm. Returns what this call changed.
+// have a head; zeros: that one is left as it is. A victim of zeros: the shards that nobody owns. Idempotent; any number
+// of rescuers at once do no harm. Returns what this call changed.
 using ChooseOwner = std::function<WorkerId(protocol::ShardId shard)>;
 Task<Result<std::vector<OwnedShard>>> rescue(Executor& executor, store::ObjectStore& store, Rng& rng, WorkerId rescuer,
                                              WorkerId victim, ChooseOwner choose);
@@ -45,9 +47,13 @@ Task<Result<std::vector<OwnedShard>>> rescue(Executor& executor, store::ObjectSt
 Task<Result<std::vector<OwnedShard>>> read_entries(Executor& executor, store::ObjectStore& store,
                                                    std::vector<protocol::ShardId> shards);
 
-// The heads of all workers that are Active, those that own nothing yet included. Lists: for finding new workers now and
-// then, not for every second.
-Task<Result<std::vector<WorkerHead>>> active_workers(store::ObjectStore& store);
+// The ids of all workers that ever were: their heads stay for ever. Some LISTs for each worker that lives, one for some
+// hundred that do not.
+Task<Result<std::vector<WorkerId>>> list_workers(store::ObjectStore& store);
+
+// The heads of all workers that are Active, those that own nothing yet included. For finding new workers now and then,
+// not for every second. `sealed`: who need not be asked about, as found by earlier calls; those found now are added.
+Task<Result<std::vector<WorkerHead>>> active_workers(store::ObjectStore& store, std::set<WorkerId>& sealed);
 
 // Closes the open lineage entry at `closed_at` and makes `next_owner` the owner at one epoch more.
 void give_entry(ShardEntry& entry, const WorkerId& next_owner, Slot closed_at, Slot from,

@@ -358,6 +358,15 @@ RecordNumber WorkerLog::append(LogRecord record) {
 RecordNumber WorkerLog::confirmed() const { return state_->confirmed; }
 RecordNumber WorkerLog::appended() const { return state_->appended; }
 std::size_t WorkerLog::backlog_bytes() const { return state_->backlog; }
+Duration WorkerLog::waiting() const {
+  if (state_->pending.empty()) return Duration::zero();
+  return state_->executor.now() - state_->pending.front().since;
+}
+Duration WorkerLog::flush_interval() const {
+  const double rate = state_->options.flushes_per_second_max;
+  const Duration between = rate > 0 ? Duration(static_cast<Duration::rep>(1e9 / rate)) : Duration::zero();
+  return std::max(state_->options.flush_delay, between);
+}
 Slot WorkerLog::slots_confirmed() const { return state_->next_slot - state_->flights.size(); }
 WorkerLog::Metrics WorkerLog::metrics() const { return state_->metrics; }
 

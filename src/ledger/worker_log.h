@@ -63,6 +63,9 @@ class WorkerLog {
   // One past the newest record appended: an answer computed now may leave when confirmed() has reached this.
   [[nodiscard]] RecordNumber appended() const;
   [[nodiscard]] std::size_t backlog_bytes() const;
+  // How long the oldest record has waited that is not on its way to the store; and how long one waits by choice.
+  [[nodiscard]] Duration waiting() const;
+  [[nodiscard]] Duration flush_interval() const;
   // Slots below this are in the store: where a search for the first free one may begin.
   [[nodiscard]] Slot slots_confirmed() const;
   // Where a record will stand: known once its segment is frozen, hence asked only for confirmed records.

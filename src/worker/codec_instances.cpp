@@ -3,3 +3,4 @@
 
 ZEF_CODEC_DEFINE(zef::worker::PeerRequest);
 ZEF_CODEC_DEFINE(zef::worker::DeliveryResults);
+ZEF_CODEC_DEFINE(zef::worker::Report);

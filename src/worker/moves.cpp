@@ -85,8 +85,8 @@ void Moves::begin(ShardId shard, OwnedShard owned, std::uint64_t epoch) {
   parts_.tick.touch(shard);
 }
 
-// The map names this worker in this entry, and `arrival` is the state of the shard up to it. Its next checkpoint goes on
-// from the one that the map names, if that is the one that was loaded.
+// The map names this worker in this entry, and `arrival` is the state of the shard up to it. Its next checkpoint goes
+// on from the one that the map names, if that is the one that was loaded.
 void Moves::arrive(const ledger::OwnedShard& one, Arrival arrival) {
   const auto& checkpoint = one.entry.checkpoint;
   if (arrival.objects == (checkpoint ? checkpoint->objects : std::vector<ledger::CheckpointName>{}))
@@ -136,7 +136,7 @@ Task<> Moves::look_at_map() {
   });
   if (!parts_.directory.known()) co_return;
   co_await adopt_named();
-  if (!draining_) co_await rescue_sealed();
+  if (!draining()) co_await rescue_sealed();
 }
 
 Task<> Moves::adopt_named() {
@@ -190,7 +190,7 @@ Task<> Moves::rescue_sealed() {
 // ---- the receiver ----
 
 Task<TakeAnswer> Moves::prepare(Take take) {
-  if (draining_) co_return TakeAnswer{"this worker drains"};
+  if (draining()) co_return TakeAnswer{"this worker drains"};
   if (sessions_.size() >= sessions_max) co_return TakeAnswer{"this worker receives other moves"};
   std::vector<ShardId> shards;
   for (const OfferedShard& offered : take.shards) {

@@ -58,8 +58,8 @@ class Moves {
   };
   Moves(Parts parts, Handlers handlers, MoveOptions options);
 
-  // Loads the checkpoints of these shards, replays the lineage behind them and serves them. Entries that this worker has begun before, at their epoch or a
-  // later one, are left out.
+  // Loads the checkpoints of these shards, replays the lineage behind them and serves them. Entries that this worker
+  // has begun before, at their epoch or a later one, are left out.
   Task<Result<void>> adopt(std::vector<ledger::OwnedShard> owned);
   // Begins to watch the map and the own head.
   void start();
@@ -74,10 +74,14 @@ class Moves {
   // Gives everything away, if there are others; takes nothing any more. Bounded by `limit`.
   Task<void> give_all(Duration limit);
 
+  // A controller empties this worker (it takes nothing any more), or lets it stay after all.
+  void retire(bool away) { retiring_ = away; }
+
   // A shard that was handed over and may come back; nullptr for all others.
   [[nodiscard]] OwnedShard* leaving(protocol::ShardId shard);
   [[nodiscard]] std::size_t leaving_count() const { return leaving_.size(); }
-  [[nodiscard]] bool draining() const { return draining_; }
+  [[nodiscard]] bool draining() const { return draining_ || retiring_; }
+  [[nodiscard]] bool retiring() const { return retiring_; }
   [[nodiscard]] std::uint64_t replayed() const { return replayed_; }
 
  private:
@@ -127,7 +131,8 @@ class Moves {
   std::set<protocol::ShardId> being_received_;
   std::map<ledger::WorkerId, MonotonicTime> sealed_since_;  // owners in the map whose head is not Active
   std::uint64_t replayed_ = 0;
-  bool draining_ = false;
+  bool draining_ = false;  // this process ends
+  bool retiring_ = false;
   Event wanted_;
   TaskScope scope_;  // last: its tasks use everything above
 };

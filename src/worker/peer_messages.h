@@ -44,14 +44,14 @@ struct DeliveryResults {
 
 // To the owner of shards, from whoever decides (the controller, an operator): give them to that worker. Answered at
 // once; what came of it is in the shard map.
-struct Give {  // -> GiveAnswer
+struct Give {  // -> CommandAnswer
   ledger::WorkerId to;
   codec::Bounded<protocol::ShardId, 1, protocol::shard_count> shards;
   static constexpr auto fields = codec::fields<&Give::to, &Give::shards>;
 };
-struct GiveAnswer {
-  std::string refused;  // why not; empty: begun
-  static constexpr auto fields = codec::fields<&GiveAnswer::refused>;
+struct CommandAnswer {
+  std::string refused;  // why not; empty: begun, or done
+  static constexpr auto fields = codec::fields<&CommandAnswer::refused>;
 };
 
 struct OfferedShard {
@@ -84,6 +84,20 @@ struct HandedOverAnswer {  // for the giver's information: the map says what cou
   static constexpr auto fields = codec::fields<&HandedOverAnswer::taken>;
 };
 
+// ---- commands of a controller
+// ----------------------------------------------------------------------------------------
+
+// Give everything away and take nothing (as far as the controller's moves go: it gives the shards, this one only
+// refuses new ones); or, with `away` false, stay after all.
+struct Retire {  // -> CommandAnswer
+  bool away = true;
+  static constexpr auto fields = codec::fields<&Retire::away>;
+};
+// The map has changed: it may give something to you.
+struct LookAtMap {  // -> CommandAnswer
+  static constexpr auto fields = codec::fields<>;
+};
+
 // ---- reports --------------------------------------------------------------------------------------------------------
 
 struct AskReport {  // -> Report
@@ -97,24 +111,44 @@ struct ShardReport {
   static constexpr auto fields =
       codec::fields<&ShardReport::shard, &ShardReport::epoch, &ShardReport::work, &ShardReport::accounts>;
 };
+// What a process has asked its store for, since it started: what the provider bills.
+struct StoreUsage {
+  std::uint64_t puts = 0, gets = 0, lists = 0, deletes = 0;
+  std::uint64_t bytes_written = 0, bytes_read = 0;
+  std::uint64_t put_us = 0, get_us = 0;  // sums of the latencies
+  friend bool operator==(const StoreUsage&, const StoreUsage&) = default;
+  static constexpr auto fields =
+      codec::fields<&StoreUsage::puts, &StoreUsage::gets, &StoreUsage::lists, &StoreUsage::deletes,
+                    &StoreUsage::bytes_written, &StoreUsage::bytes_read, &StoreUsage::put_us, &StoreUsage::get_us>;
+};
 struct Report {
   ledger::WorkerId worker;
   std::string name;
-  std::uint64_t counter = 0;  // one more with every report
-  std::uint64_t cpu_us = 0;   // of the process, since it started
+  std::uint64_t counter = 0;        // one more with every report
+  std::uint64_t cpu_us = 0;         // of the process, since it started
+  std::uint64_t millicores = 1000;  // CPU that it may use: 1000 is one core
   std::uint64_t memory_bytes = 0;
   std::uint64_t backlog_bytes = 0;  // of the log: not confirmed yet
+  std::uint64_t backlog_us = 0;     // how long the oldest record has waited that is not on its way to the store
+  std::uint64_t flush_us = 0;       // how long one waits by choice
+  std::uint64_t answered = 0;       // queries of clients
+  std::uint64_t checkpoints = 0;    // objects put
   std::uint32_t leaving = 0;        // shards handed over, of which the map has not told yet
-  bool draining = false;
+  bool draining = false;            // gives its shards away and takes none
+  bool retiring = false;            // because a controller said so
+  StoreUsage store;
   codec::Bounded<ShardReport, 0, protocol::shard_count> shards;
   static constexpr auto fields =
-      codec::fields<&Report::worker, &Report::name, &Report::counter, &Report::cpu_us, &Report::memory_bytes,
-                    &Report::backlog_bytes, &Report::leaving, &Report::draining, &Report::shards>;
+      codec::fields<&Report::worker, &Report::name, &Report::counter, &Report::cpu_us, &Report::millicores,
+                    &Report::memory_bytes, &Report::backlog_bytes, &Report::backlog_us, &Report::flush_us,
+                    &Report::answered, &Report::checkpoints, &Report::leaving, &Report::draining, &Report::retiring,
+                    &Report::store, &Report::shards>;
 };
 
-using PeerRequest = std::variant<DeliverEffects, Give, Take, HandedOver, AskReport>;
+using PeerRequest = std::variant<DeliverEffects, Give, Take, HandedOver, AskReport, Retire, LookAtMap>;
 
 }  // namespace zef::worker
 
 ZEF_CODEC_DECLARE(zef::worker::PeerRequest);
 ZEF_CODEC_DECLARE(zef::worker::DeliveryResults);
+ZEF_CODEC_DECLARE(zef::worker::Report);

@@ -17,6 +17,10 @@ constexpr std::size_t lineage_max = 4;
 constexpr Duration garbage_period_min = std::chrono::seconds(1);
 constexpr Duration garbage_period_max = std::chrono::minutes(10);
 
+std::uint64_t microseconds(Duration time) {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(time).count());
+}
+
 Bytes refusal(Refusal why) { return codec::encode(Answer(Refused{std::move(why)})); }
 
 }  // namespace
@@ -130,9 +134,18 @@ struct Worker::State {
   }
   void on_peer(Caller caller, const AskReport&) { answer_peer(caller, report()); }
   void on_peer(Caller caller, Give& give) {
-    if (!serving || moves->draining()) return answer_peer(caller, GiveAnswer{"this worker starts, or drains"});
-    answer_peer(caller, GiveAnswer{});
+    if (!serving) return answer_peer(caller, CommandAnswer{"this worker starts, or drains"});
+    answer_peer(caller, CommandAnswer{});
     scope.spawn(give_asked({give.shards.begin(), give.shards.end()}, give.to));
+  }
+  void on_peer(Caller caller, const Retire& retire) {
+    if (!serving) return answer_peer(caller, CommandAnswer{"this worker starts, or drains"});
+    moves->retire(retire.away);
+    answer_peer(caller, CommandAnswer{});
+  }
+  void on_peer(Caller caller, const LookAtMap&) {
+    directory.refresh_soon();
+    answer_peer(caller, CommandAnswer{});
   }
   void on_peer(Caller caller, Take& take) {
     if (!serving) return answer_peer(caller, TakeAnswer{"this worker starts, or drains"});
@@ -157,15 +170,24 @@ struct Worker::State {
     out.worker = self.id;
     out.name = options.name;
     out.counter = ++reports;
+    out.millicores = static_cast<std::uint64_t>(options.cores * 1000);
     if (options.usage) {
       const WorkerOptions::Usage usage = options.usage();
-      out.cpu_us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(usage.cpu).count());
+      out.cpu_us = microseconds(usage.cpu);
       out.memory_bytes = usage.memory_bytes;
+      out.store = usage.store;
     }
-    if (log) out.backlog_bytes = log->backlog_bytes();
+    if (tick) out.answered = tick->metrics().queries;
+    if (checkpointer) out.checkpoints = checkpointer->metrics().objects;
+    if (log) {
+      out.backlog_bytes = log->backlog_bytes();
+      out.backlog_us = microseconds(log->waiting());
+      out.flush_us = microseconds(log->flush_interval());
+    }
     if (moves) {
       out.leaving = static_cast<std::uint32_t>(moves->leaving_count());
       out.draining = moves->draining();
+      out.retiring = moves->retiring();
     }
     shards.for_each([&](ShardId id, const OwnedShard& owned) {
       out.shards.push_back({id, owned.epoch, owned.work, owned.shard.totals().accounts});
@@ -272,8 +294,7 @@ struct Worker::State {
     log->on_trouble([](const Error& why) { log::error("worker", "the log cannot be written: {}", why.message); });
     tick = std::make_unique<Tick>(Tick::Parts{network, *index, key, caches, shards, *log, releases});
     moves = std::make_unique<Moves>(Moves::Parts{world.executor, world.rng, world.store, world.internal_transport,
-                                                 network, genesis, directory, self, shards, *log, *tick,
-                                                 *checkpointer},
+                                                 network, genesis, directory, self, shards, *log, *tick, *checkpointer},
                                     Moves::Handlers{.on_came = [this] { schedule_tick(); },
                                                     .on_sealed = [this](Error why) { stop_at_once(std::move(why)); }},
                                     options.moves);

@@ -31,10 +31,12 @@ struct WorkerOptions {
   Duration garbage_grace = std::chrono::hours(1);  // kept so long after nobody needs it; zero: for ever
   MoveOptions moves;
   Duration drain_time_max = std::chrono::seconds(30);  // for giving all shards away
-  // CPU time and memory of this process, for reports; without it they say zero.
+  double cores = 1;                                    // CPU that this process may use: what a controller reckons with
+  // What this process has used, for reports; without it they say zero.
   struct Usage {
     Duration cpu{};
     std::uint64_t memory_bytes = 0;
+    StoreUsage store;
   };
   std::function<Usage()> usage;
   Duration fee_period = std::chrono::seconds(10);

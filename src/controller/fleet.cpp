@@ -1,0 +1,273 @@
+#include "controller/fleet.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "ledger/objects.h"
+
+namespace zef::controller {
+namespace {
+
+constexpr std::uint64_t bytes_per_account = 300;  // of a shard's state, about
+
+WorkerId random_worker(Rng& rng) {
+  WorkerId id;
+  rng.fill(id.bytes);
+  return id;
+}
+
+template <class Answer>
+Result<Answer> decoded(const Result<Bytes>& bytes) {
+  if (!bytes) return std::unexpected(bytes.error());
+  auto answer = codec::decode<Answer>(*bytes);
+  if (!answer) return fail(ErrorKind::corrupt, "an answer on the internal port does not decode");
+  return std::move(*answer);
+}
+
+double rate(std::uint64_t now, std::uint64_t before, Duration time) {
+  if (now < before || time <= Duration::zero()) return 0;
+  return static_cast<double>(now - before) / std::chrono::duration<double>(time).count();
+}
+
+}  // namespace
+
+struct Fleet::Member {
+  Member(Executor& executor, net::Transport& transport, const net::Address& address, ledger::WorkerHead head)
+      : client(executor, transport, address) {
+    what.head = std::move(head);
+  }
+  FleetMember what;
+  net::RpcClient client;
+  bool asking = false;
+};
+
+struct Fleet::Batch {
+  explicit Batch(Executor& executor) : done(executor) {}
+  std::vector<ShardId> shards;
+  std::map<ShardId, WorkerId> owners;  // in the end
+  std::optional<Error> failure;        // of all
+  Event done;
+};
+
+Fleet::Fleet(Executor& executor, Rng& rng, store::ObjectStore& store, net::Transport& internal, FleetOptions options)
+    : executor_(executor), rng_(rng), store_(store), internal_(internal), options_(options), me_(random_worker(rng)) {}
+
+Fleet::~Fleet() = default;
+
+// ---- who there is ----
+
+void Fleet::start() {
+  scope_.spawn(find_again_and_again());
+  scope_.spawn(ask_again_and_again());
+}
+
+Task<> Fleet::find_again_and_again() {
+  for (;;) {
+    if (const auto found = co_await find(); !found)
+      log::warning("controller", "the workers cannot be listed: {}", found.error().message);
+    co_await sleep_for(executor_, options_.find_every);
+  }
+}
+
+Task<Result<void>> Fleet::find() {
+  auto active = co_await ledger::active_workers(store_, sealed_);
+  if (!active) co_return std::unexpected(std::move(active.error()));
+  std::set<WorkerId> known;
+  for (ledger::WorkerHead& head : *active) {
+    known.insert(head.worker);
+    meet(std::move(head));
+  }
+  std::erase_if(members_, [&](const auto& member) { return !known.contains(member.first); });
+  co_return Result<void>{};
+}
+
+void Fleet::meet(ledger::WorkerHead head) {
+  if (members_.contains(head.worker)) return;
+  const auto address = net::parse_address(head.internal_address);
+  if (!address) return;
+  const WorkerId worker = head.worker;
+  members_.emplace(worker, std::make_shared<Member>(executor_, internal_, *address, std::move(head)));
+}
+
+// ---- what they say ----
+
+Task<> Fleet::ask_again_and_again() {
+  for (;;) {
+    for (const auto& [id, member] : members_)
+      if (!member->asking) scope_.spawn(ask(member));
+    co_await sleep_for(executor_, options_.report_every);
+  }
+}
+
+Task<> Fleet::ask(std::shared_ptr<Member> member) {
+  member->asking = true;
+  const Bytes question = codec::encode(worker::PeerRequest(worker::AskReport{}));
+  auto report = decoded<worker::Report>(co_await member->client.call(question, options_.call_time_max));
+  member->asking = false;
+  if (report && report->worker == member->what.head.worker) take(*member, std::move(*report));
+}
+
+// Loads are rates between two reports; a shard's part of the worker's time is its part of the messages.
+void Fleet::take(Member& member, worker::Report report) {
+  FleetMember& what = member.what;
+  const MonotonicTime now = executor_.now();
+  if (what.report) {
+    const Duration time = now - what.heard;
+    what.cpu = rate(report.cpu_us, what.report->cpu_us, time) / 1e6;
+    what.answered = rate(report.answered, what.report->answered, time);
+  }
+  std::map<std::pair<ShardId, std::uint64_t>, std::uint64_t> before;
+  if (what.report)
+    for (const worker::ShardReport& shard : what.report->shards) before[{shard.shard, shard.epoch}] = shard.work;
+  std::uint64_t sum = 0;
+  std::vector<std::uint64_t> work;
+  for (const worker::ShardReport& shard : report.shards) {
+    const auto found = before.find({shard.shard, shard.epoch});
+    work.push_back(found == before.end() || found->second > shard.work ? 0 : shard.work - found->second);
+    sum += work.back();
+  }
+  what.shards.clear();
+  for (std::size_t i = 0; i < work.size(); ++i) {
+    const worker::ShardReport& shard = report.shards[i];
+    const double part = sum == 0 ? 0 : static_cast<double>(work[i]) / static_cast<double>(sum);
+    what.shards.push_back({.shard = shard.shard, .load = what.cpu * part, .bytes = shard.accounts * bytes_per_account});
+  }
+  what.heard = now;
+  what.report = std::move(report);
+}
+
+Task<Result<void>> Fleet::look() {
+  if (auto found = co_await find(); !found) co_return found;
+  for (const auto& [id, member] : std::map(members_))
+    if (!member->asking) scope_.spawn(ask(member));
+  const MonotonicTime until = executor_.now() + options_.call_time_max;
+  const auto waiting = [this] {
+    return std::ranges::any_of(members_, [](const auto& member) { return member.second->asking; });
+  };
+  while (waiting() && executor_.now() < until) co_await sleep_for(executor_, std::chrono::milliseconds(5));
+  const auto read = co_await owners();
+  if (!read) co_return std::unexpected(read.error());
+  co_return Result<void>{};
+}
+
+std::vector<FleetMember> Fleet::members() const {
+  std::vector<FleetMember> out;
+  for (const auto& [id, member] : members_) out.push_back(member->what);
+  return out;
+}
+
+std::vector<WorkerReport> Fleet::reports() {
+  std::vector<WorkerReport> out;
+  for (const auto& [id, member] : members_) {
+    const FleetMember& what = member->what;
+    if (!what.report) continue;
+    out.push_back({.worker = id,
+                   .name = what.report->name,
+                   .counter = what.report->counter,
+                   .cores = static_cast<double>(what.report->millicores) / 1000,
+                   .shards = what.shards,
+                   .log_backlog = std::chrono::microseconds(what.report->backlog_us),
+                   .flush_interval = std::chrono::microseconds(what.report->flush_us),
+                   .memory_bytes = what.report->memory_bytes,
+                   .draining = what.report->draining,
+                   .retiring = what.report->retiring});
+  }
+  return out;
+}
+
+Task<Result<ShardOwners>> Fleet::owners() {
+  auto map = co_await ledger::read_map(store_);
+  if (!map) co_return std::unexpected(std::move(map.error()));
+  map_ = std::move(*map);
+  ShardOwners out;
+  for (const ledger::ShardEntry& entry : map_.entries) out.push_back(entry.owner);
+  for (const ledger::WorkerHead& head : map_.workers)
+    if (std::holds_alternative<ledger::Active>(head.state)) meet(head);
+  co_return out;
+}
+
+// ---- what they are told ----
+
+Task<Result<void>> Fleet::command(WorkerId worker, worker::PeerRequest request) {
+  const auto found = members_.find(worker);
+  if (found == members_.end()) co_return fail(ErrorKind::unavailable, "nothing is known of worker " + worker.hex());
+  const auto member = found->second;
+  const auto answer =
+      decoded<worker::CommandAnswer>(co_await member->client.call(codec::encode(request), options_.call_time_max));
+  if (!answer) co_return std::unexpected(answer.error());
+  if (!answer->refused.empty()) co_return fail(ErrorKind::refused, answer->refused);
+  co_return Result<void>{};
+}
+
+Task<Result<void>> Fleet::retire(WorkerId worker, bool away) { return command(worker, worker::Retire{away}); }
+
+Task<> Fleet::tell_to_look(WorkerId worker) { (void)co_await command(worker, worker::LookAtMap{}); }
+
+// Until none of these shards is owned by `from` any more, or the time is up.
+Task<Result<std::vector<ledger::OwnedShard>>> Fleet::wait_for_map(WorkerId from, std::vector<ShardId> shards) {
+  const MonotonicTime until = executor_.now() + options_.move_time_max;
+  for (;;) {
+    co_await sleep_for(executor_, options_.look_every);
+    auto entries = co_await ledger::read_entries(executor_, store_, shards);
+    if (!entries) co_return entries;
+    const bool moved =
+        std::ranges::none_of(*entries, [&](const ledger::OwnedShard& one) { return one.entry.owner == from; });
+    if (moved || executor_.now() >= until || !members_.contains(from)) co_return entries;
+  }
+}
+
+Task<> Fleet::carry_out(std::pair<WorkerId, WorkerId> who, std::shared_ptr<Batch> batch) {
+  batches_.erase(who);  // who comes later begins another one
+  const auto told = co_await command(
+      who.first, worker::Give{.to = who.second, .shards = {batch->shards.begin(), batch->shards.end()}});
+  if (!told) {
+    batch->failure = told.error();
+  } else if (const auto entries = co_await wait_for_map(who.first, batch->shards); entries) {
+    for (const ledger::OwnedShard& one : *entries) batch->owners[one.shard] = one.entry.owner;
+  } else {
+    batch->failure = entries.error();
+  }
+  batch->done.set();
+}
+
+Task<Result<void>> Fleet::move(Move move) {
+  const std::pair who(move.from, move.to);
+  auto& batch = batches_[who];
+  if (!batch) {
+    batch = std::make_shared<Batch>(executor_);
+    executor_.post([this, who, still = std::weak_ptr(batch)] {
+      if (const auto there = still.lock()) scope_.spawn(carry_out(who, there));
+    });
+  }
+  const auto mine = batch;
+  mine->shards.push_back(move.shard);
+  co_await mine->done.wait();
+  if (mine->failure) co_return std::unexpected(*mine->failure);
+  if (mine->owners.at(move.shard) != move.to)
+    co_return fail(ErrorKind::refused,
+                   fmt::format("the move to {} was cancelled, or another one came first", move.to.hex()));
+  co_return Result<void>{};
+}
+
+Task<Result<std::size_t>> Fleet::give(WorkerId from, WorkerId to, std::vector<ShardId> shards) {
+  if (auto told = co_await command(from, worker::Give{.to = to, .shards = {shards.begin(), shards.end()}}); !told)
+    co_return std::unexpected(told.error());
+  const auto entries = co_await wait_for_map(from, std::move(shards));
+  if (!entries) co_return std::unexpected(entries.error());
+  co_return static_cast<std::size_t>(
+      std::ranges::count_if(*entries, [&](const ledger::OwnedShard& one) { return one.entry.owner == to; }));
+}
+
+Task<Result<void>> Fleet::rescue(Rescue rescue) {
+  const std::set<ShardId> shards(rescue.shards.begin(), rescue.shards.end());
+  const auto choose = [&](ShardId shard) { return shards.contains(shard) ? rescue.by : WorkerId{}; };
+  const auto changed = co_await ledger::rescue(executor_, store_, rng_, me_, rescue.victim, choose);
+  if (!changed) co_return std::unexpected(changed.error());
+  scope_.spawn(tell_to_look(rescue.by));
+  co_return Result<void>{};
+}
+
+}  // namespace zef::controller
