@@ -141,7 +141,11 @@ Task<std::map<Uid, std::string>> Demo::workers_of_accounts() {
   if (!holds(opened.has_value(), opened ? "" : opened.error().message)) co_return workers;
   const auto map = co_await ledger::read_map(**opened);
   if (!holds(map.has_value(), map ? "" : map.error().message)) co_return workers;
-  for (const Uid& uid : book_.accounts()) workers[uid] = map->entries[shard_of(uid).value()].assigned_to;
+  for (const Uid& uid : book_.accounts()) {
+    const ledger::WorkerId owner = map->entries[shard_of(uid).value()].owner;
+    for (const ledger::WorkerHead& head : map->workers)
+      if (head.worker == owner) workers[uid] = head.name;
+  }
   co_return workers;
 }
 

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/network_folder.h"
 #include "codec/json.h"
+#include "controller/process_driver.h"
 #include "ledger/shard_map.h"
 #include "net/system_rng.h"
 #include "store/open_store.h"
@@ -21,8 +22,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration poll_period = 10ms;
+constexpr Duration follow_period = 200ms;  // of the files that say how many workers there shall be
 constexpr Duration start_time_max = 300s;  // replaying a long log takes its time
-constexpr Duration restart_delay_min = 100ms;
 constexpr Duration restart_delay_max = 5s;
 constexpr Duration stable_after = 10s;  // a process that lived for so long starts again with the shortest delay
 constexpr int first_start_tries = 3;
@@ -42,7 +43,7 @@ struct Managed {
   int failed_starts = 0;  // since it served last
   std::optional<Error> failure;
   MonotonicTime launched;
-  Duration delay = restart_delay_min;
+  Duration delay{};
   TimerId restart = TimerId::none;
   std::uint64_t dead_processor_us = 0;
   std::uint64_t store_puts = 0;
@@ -61,11 +62,13 @@ struct Validator {
   bool up = false;
   bool store_checked = false;
   Managed balancer;
+  Managed controller;
   std::vector<Managed> workers;
 
   template <class F>
   void for_each(F f) {
     f(balancer);
+    f(controller);
     for (Managed& worker : workers) f(worker);
   }
 };
@@ -82,8 +85,9 @@ std::string says(const ChildProcess::Ended& ended) {
 }  // namespace
 
 struct LocalNetwork::State {
-  State(net::Loop& l, NetworkFolder f) : loop(l), folder(std::move(f)), network(folder.genesis) {
-    for (std::size_t i = 0; i < folder.settings.validators; ++i) add_validator(i);
+  State(net::Loop& l, NetworkFolder f, const LocalNetworkOptions& options)
+      : loop(l), folder(std::move(f)), network(folder.genesis), restart_delay(options.restart_delay) {
+    for (std::size_t i = 0; i < folder.settings.validators; ++i) add_validator(i, options);
     loop.on_signals({SIGCHLD}, [this, still = std::weak_ptr(alive)](int) {
       if (!still.expired()) poll();
     });
@@ -92,6 +96,7 @@ struct LocalNetwork::State {
     for (Validator& validator : validators)
       validator.for_each([this](Managed& process) { loop.cancel(process.restart); });
     loop.cancel(poll_timer);
+    loop.cancel(follow_timer);
   }
 
   net::Loop& loop;
@@ -99,12 +104,15 @@ struct LocalNetwork::State {
   protocol::Network network;
   std::vector<Validator> validators;
   LocalNetworkNews news;
+  std::string count_trouble;  // told already
+  Duration restart_delay;
   TimerId poll_timer = TimerId::none;
+  TimerId follow_timer = TimerId::none;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 
   // ---- what is started ----
 
-  void add_validator(std::size_t index) {
+  void add_validator(std::size_t index, const LocalNetworkOptions& options) {
     Validator& validator = validators.emplace_back();
     const LocalNetworkSettings& settings = folder.settings;
     validator.name = folder.genesis.validators[index].name;
@@ -117,7 +125,21 @@ struct LocalNetwork::State {
     validator.balancer.arguments = {"balancer", "--listen", validator.balancer.address};
     for (const std::string& word : common) validator.balancer.arguments.push_back(word);
 
-    for (std::size_t i = 0; i < settings.workers; ++i) {
+    validator.controller.name = "controller";
+    validator.controller.log = folder.log_path(index, "controller");
+    validator.controller.arguments = {"controller",
+                                      "--tls",
+                                      folder.tls_path(index).string(),
+                                      "--workers-file",
+                                      folder.worker_count_path(index).string(),
+                                      "--workers-min",
+                                      std::to_string(settings.workers),
+                                      "--workers-max",
+                                      std::to_string(settings.workers_max)};
+    for (const auto& words : {common, options.controller_flags})
+      for (const std::string& word : words) validator.controller.arguments.push_back(word);
+
+    for (std::size_t i = 0; i < settings.workers_max; ++i) {
       Managed& worker = validator.workers.emplace_back();
       worker.name = folder.worker_name(i);
       worker.log = folder.log_path(index, worker.name);
@@ -131,7 +153,7 @@ struct LocalNetwork::State {
                           "--passphrase-file",
                           folder.passphrase_path().string(),
                           "--tls",
-                          (folder.validator_path(index) / "tls").string(),
+                          folder.tls_path(index).string(),
                           "--listen",
                           "127.0.0.1:0",
                           "--internal-listen",
@@ -142,7 +164,8 @@ struct LocalNetwork::State {
                           std::to_string(settings.flush_delay_ms),
                           "--checkpoint-every-ms",
                           std::to_string(settings.checkpoint_every_ms)};
-      for (const std::string& word : common) worker.arguments.push_back(word);
+      for (const auto& words : {common, options.worker_flags})
+        for (const std::string& word : words) worker.arguments.push_back(word);
     }
   }
 
@@ -164,7 +187,7 @@ struct LocalNetwork::State {
   }
   void start_later(Managed& process) {
     process.restart = loop.after(process.delay, [this, &process] { launch(process); });
-    process.delay = std::min(process.delay * 2, restart_delay_max);
+    process.delay = std::min(process.delay * 2, std::max(restart_delay, restart_delay_max));
   }
 
   // ---- what they do ----
@@ -222,7 +245,7 @@ struct LocalNetwork::State {
                 fmt::format("{}/{} {} before it served; its last words: {} (its log: {})", validator.name, process.name,
                             says(ended), words.empty() ? "none" : words, process.log.string())};
     }
-    if (loop.now() - process.launched >= stable_after) process.delay = restart_delay_min;
+    if (loop.now() - process.launched >= stable_after) process.delay = restart_delay;
     if (news)
       news(fmt::format("{}/{} {}; it is started again{}", validator.name, process.name, says(ended),
                        was_ready || words.empty() ? "" : " (its last words: " + words + ")"));
@@ -243,7 +266,7 @@ struct LocalNetwork::State {
     store::RetryingStore store(std::move(*opened), loop, rng,
                                {.put = patient, .get = patient, .del = patient, .list = patient});
     std::vector<std::string> names;
-    for (const Managed& worker : validator.workers) names.push_back(worker.name);
+    for (std::size_t i = 0; i < folder.settings.workers; ++i) names.push_back(validator.workers[i].name);
     const ledger::StoreIdentity identity{network.id, protocol::ValidatorIndex(static_cast<std::uint16_t>(index))};
     auto made = co_await ledger::initialise_store(store, rng, identity, std::move(names));
     validator.store_checked = made.has_value();
@@ -256,14 +279,63 @@ struct LocalNetwork::State {
   void launch_all(std::size_t index) {
     Validator& validator = validators[index];
     validator.up = true;
-    validator.for_each([this](Managed& process) {
-      if (process.wanted) return;
-      process.wanted = true;
-      process.failed_starts = 0;
-      process.failure.reset();
-      process.delay = restart_delay_min;
-      if (!process.child) launch(process);
+    want(validator.balancer);
+    want(validator.controller);
+    follow_count(index);
+    if (follow_timer == TimerId::none) follow_counts();
+  }
+  void want(Managed& process) {
+    if (process.wanted) return;
+    process.wanted = true;
+    process.failed_starts = 0;
+    process.failure.reset();
+    process.delay = restart_delay;
+    if (!process.child) launch(process);
+  }
+
+  // ---- how many workers ----
+
+  // Within what this run allows: the file may be of a run that allowed something else.
+  Result<void> prepare_count(std::size_t index) {
+    const std::filesystem::path file = folder.worker_count_path(index);
+    const auto bound = [&](int count) {
+      return std::clamp(count, static_cast<int>(folder.settings.workers),
+                        static_cast<int>(folder.settings.workers_max));
+    };
+    std::error_code ignored;
+    int count = bound(0);
+    if (std::filesystem::exists(file, ignored)) {
+      const auto before = controller::read_worker_count(file);
+      if (!before) return std::unexpected(before.error());
+      count = bound(*before);
+    }
+    return controller::write_worker_count(file, count);
+  }
+  void follow_counts() {
+    follow_timer = loop.after(follow_period, [this] {
+      for (std::size_t i = 0; i < validators.size(); ++i)
+        if (validators[i].up) follow_count(i);
+      follow_counts();
     });
+  }
+  // A worker that is not to run any more owns nothing by now, so it ends at once.
+  void follow_count(std::size_t index) {
+    const auto count = controller::read_worker_count(folder.worker_count_path(index));
+    if (!count) {
+      if (news && count.error().message != count_trouble) news(count.error().message);
+      count_trouble = count.error().message;
+      return;
+    }
+    std::vector<Managed>& workers = validators[index].workers;
+    for (std::size_t i = 0; i < workers.size(); ++i) {
+      if (i < static_cast<std::size_t>(*count)) {
+        want(workers[i]);
+      } else if (workers[i].wanted) {
+        workers[i].wanted = false;
+        loop.cancel(std::exchange(workers[i].restart, TimerId::none));
+        tell(workers[i], SIGTERM);
+      }
+    }
   }
 
   // Each process tries a few times if the reason may pass: the predecessor of a killed network may still hold a port.
@@ -274,7 +346,7 @@ struct LocalNetwork::State {
       std::string missing;
       std::optional<Error> failure;
       validator.for_each([&](Managed& process) {
-        if (process.ready) return;
+        if (process.ready || !process.wanted) return;
         missing = fmt::format("{}/{}", validator.name, process.name);
         if (process.failed_starts >= first_start_tries ||
             (process.failed_starts > 0 && process.failure && !may_pass(process.failure->kind)))
@@ -292,7 +364,9 @@ struct LocalNetwork::State {
   Task<Result<void>> start(std::vector<std::size_t> which) {
     for (const std::size_t index : which)
       if (auto prepared = co_await prepare_store(index); !prepared) co_return prepared;
-    const std::size_t at_a_time = std::max<std::size_t>(1, starting_max / (folder.settings.workers + 1));
+    for (const std::size_t index : which)
+      if (auto prepared = prepare_count(index); !prepared) co_return prepared;
+    const std::size_t at_a_time = std::max<std::size_t>(1, starting_max / (folder.settings.workers + 2));
     std::size_t launched = 0;
     for (std::size_t waited = 0; waited < which.size(); ++waited) {
       while (launched < std::min(which.size(), waited + at_a_time)) launch_all(which[launched++]);
@@ -314,7 +388,10 @@ struct LocalNetwork::State {
       });
     }
     const MonotonicTime give_up = loop.now() + limit;
-    for (const std::size_t index : which) tell(validators[index].balancer, signal);
+    for (const std::size_t index : which) {
+      tell(validators[index].balancer, signal);
+      tell(validators[index].controller, signal);
+    }
     if (signal != SIGKILL) co_await wait_for_end(which, false, loop.now() + limit / 2);
     for (const std::size_t index : which)
       for (Managed& worker : validators[index].workers) tell(worker, signal);
@@ -334,7 +411,7 @@ struct LocalNetwork::State {
       poll();
       bool running = false;
       for (const std::size_t index : which) {
-        running |= validators[index].balancer.child.has_value();
+        running |= validators[index].balancer.child.has_value() || validators[index].controller.child.has_value();
         if (workers_too)
           for (const Managed& worker : validators[index].workers) running |= worker.child.has_value();
       }
@@ -349,7 +426,9 @@ struct LocalNetwork::State {
       poll();
       bool serving = true;
       for (Validator& validator : validators)
-        if (validator.up) validator.for_each([&](Managed& process) { serving &= process.ready && !process.dying; });
+        if (validator.up)
+          validator.for_each(
+              [&](Managed& process) { serving &= !process.wanted || (process.ready && !process.dying); });
       if (serving || loop.now() >= give_up) co_return serving;
       co_await sleep_for(loop, poll_period);
     }
@@ -374,7 +453,7 @@ Result<std::unique_ptr<LocalNetwork>> LocalNetwork::open(net::Loop& loop, std::f
                                                          const LocalNetworkProgress& progress) {
   auto folder = NetworkFolder::open(dir, options, progress, loop.wall_now());
   if (!folder) return std::unexpected(folder.error());
-  return std::unique_ptr<LocalNetwork>(new LocalNetwork(std::make_unique<State>(loop, std::move(*folder))));
+  return std::unique_ptr<LocalNetwork>(new LocalNetwork(std::make_unique<State>(loop, std::move(*folder), options)));
 }
 
 Task<Result<void>> LocalNetwork::start() { return state_->start(state_->all()); }
@@ -398,6 +477,11 @@ bool LocalNetwork::kill_balancer(std::size_t validator, int signal) {
   State::tell(process, signal);
   return process.child.has_value();
 }
+bool LocalNetwork::kill_controller(std::size_t validator, int signal) {
+  Managed& process = state_->at(validator).controller;
+  State::tell(process, signal);
+  return process.child.has_value();
+}
 Task<bool> LocalNetwork::wait_until_serving(Duration limit) { return state_->wait_until_serving(limit); }
 
 void LocalNetwork::on_news(LocalNetworkNews news) { state_->news = std::move(news); }
@@ -414,7 +498,9 @@ std::vector<ValidatorView> LocalNetwork::validators() const {
     view.address = state_->folder.endpoints.validators[i].address;
     view.up = validator.up;
     view.balancer = validator.balancer.view();
-    for (const Managed& worker : validator.workers) view.workers.push_back(worker.view());
+    view.controller = validator.controller.view();
+    for (const Managed& worker : validator.workers)
+      if (worker.wanted || worker.child) view.workers.push_back(worker.view());
   }
   return views;
 }
@@ -422,6 +508,7 @@ std::vector<ValidatorView> LocalNetwork::validators() const {
 ProcessorTime LocalNetwork::processor_time(std::size_t validator) const {
   ProcessorTime time;
   time.balancer_us = state_->at(validator).balancer.processor_us();
+  time.controller_us = state_->at(validator).controller.processor_us();
   for (const Managed& worker : state_->at(validator).workers) time.workers_us += worker.processor_us();
   return time;
 }
@@ -447,6 +534,11 @@ std::filesystem::path LocalNetwork::wallet_path() const { return state_->folder.
 std::filesystem::path LocalNetwork::passphrase_path() const { return state_->folder.passphrase_path(); }
 std::filesystem::path LocalNetwork::log_path(std::size_t validator, std::string_view process) const {
   return state_->folder.log_path(validator, process);
+}
+std::string LocalNetwork::store_url(std::size_t validator) const { return state_->folder.store_url(validator); }
+std::filesystem::path LocalNetwork::tls_path(std::size_t validator) const { return state_->folder.tls_path(validator); }
+std::filesystem::path LocalNetwork::worker_count_path(std::size_t validator) const {
+  return state_->folder.worker_count_path(validator);
 }
 
 }  // namespace zef::cli

@@ -11,13 +11,15 @@
 //   validator-<i>/key        sealed signing key
 //   validator-<i>/tls/       internal certificates
 //   validator-<i>/store/     the object store, unless it is elsewhere
+//   validator-<i>/workers    how many workers it shall have now: written by its controller, followed here
 //   validator-<i>/logs/      one file per process
 //   lock                     held while a process uses the folder
 //
 // Accounts: 0 to N-1 are for users and hold `balance` each; N to N+V-1 are the reward accounts of the validators and
 // begin empty.
 //
-// Processes: children that die are started again (delays of 0.1 to 5 s) until their validator is stopped. They end with
+// Processes: of each validator a balancer, a controller and the workers that the controller wants. Children that die
+// are started again (delays of 0.1 to 5 s) until their validator is stopped. They end with
 // this process, however it ends (PR_SET_PDEATHSIG), and only children started here are ever waited for or signalled.
 //
 // Thread rule: the loop's thread. The loop outlives the network.
@@ -47,7 +49,8 @@ namespace zef::cli {
 // What a new network is made with. An existing one keeps what it has: a value that is given and differs is an error.
 struct LocalNetworkOptions {
   std::optional<std::uint64_t> validators;           // 4
-  std::optional<std::uint64_t> workers;              // of each validator: 2
+  std::optional<std::uint64_t> workers;              // of each validator, at least: 2
+  std::optional<std::uint64_t> workers_max;          // at most: `workers`
   std::optional<std::uint64_t> accounts;             // for users: 100
   std::optional<std::uint64_t> balance;              // of each of them: 1,000,000,000
   std::optional<std::string> store;                  // "": in the folder; "file:///base": base/validator-<i>
@@ -57,6 +60,10 @@ struct LocalNetworkOptions {
   std::optional<std::uint64_t> checkpoint_every_ms;  // 30,000; 0: never
   std::optional<std::uint64_t> store_threads;        // of each process: 4
   std::optional<bool> wallet;                        // true: wallet.sqlite; false: accounts.seed
+  // Of this run only: further flags of all workers and all controllers, and how long a process that died stays away.
+  std::vector<std::string> worker_flags;
+  std::vector<std::string> controller_flags;
+  Duration restart_delay = std::chrono::milliseconds(100);
 };
 
 // The same, complete: what net.json says.
@@ -65,6 +72,7 @@ struct LocalNetworkSettings {
   protocol::NetworkId network;
   std::uint64_t validators = 0;
   std::uint64_t workers = 0;
+  std::uint64_t workers_max = 0;
   std::uint64_t accounts = 0;
   std::uint64_t balance = 0;
   std::string store;
@@ -75,17 +83,18 @@ struct LocalNetworkSettings {
   bool wallet = true;
   static constexpr auto fields =
       codec::fields<&LocalNetworkSettings::format, &LocalNetworkSettings::network, &LocalNetworkSettings::validators,
-                    &LocalNetworkSettings::workers, &LocalNetworkSettings::accounts, &LocalNetworkSettings::balance,
-                    &LocalNetworkSettings::store, &LocalNetworkSettings::fee_period_ms,
+                    &LocalNetworkSettings::workers, &LocalNetworkSettings::workers_max, &LocalNetworkSettings::accounts,
+                    &LocalNetworkSettings::balance, &LocalNetworkSettings::store, &LocalNetworkSettings::fee_period_ms,
                     &LocalNetworkSettings::flush_delay_ms, &LocalNetworkSettings::checkpoint_every_ms,
                     &LocalNetworkSettings::store_threads, &LocalNetworkSettings::wallet>;
 };
-inline constexpr std::string_view local_network_format = "zefchain-local-network-2";
+inline constexpr std::string_view local_network_format = "zefchain-local-network-3";
 
 // Time on processors, in microseconds; of living and dead processes.
 struct ProcessorTime {
   std::uint64_t workers_us = 0;
   std::uint64_t balancer_us = 0;
+  std::uint64_t controller_us = 0;
 };
 
 struct ProcessView {
@@ -100,7 +109,8 @@ struct ValidatorView {
   std::string address;  // of its balancer, as in network.json
   bool up = false;      // meant to run
   ProcessView balancer;
-  std::vector<ProcessView> workers;
+  ProcessView controller;
+  std::vector<ProcessView> workers;  // those that are meant to run, or still do
 };
 
 // What happened to a process, for people: "validator-1/w0 (pid 17) was killed by signal 9; started again".
@@ -131,6 +141,7 @@ class LocalNetwork {
   // Signals one process, which is then started again if it dies. False if it does not run.
   bool kill_worker(std::size_t validator, std::size_t worker, int signal = 9);
   bool kill_balancer(std::size_t validator, int signal = 9);
+  bool kill_controller(std::size_t validator, int signal = 9);
   // Waits until every process of every validator that is meant to run serves; whether that came in time.
   [[nodiscard]] Task<bool> wait_until_serving(Duration limit);
 
@@ -156,6 +167,9 @@ class LocalNetwork {
   [[nodiscard]] std::filesystem::path wallet_path() const;
   [[nodiscard]] std::filesystem::path passphrase_path() const;
   [[nodiscard]] std::filesystem::path log_path(std::size_t validator, std::string_view process) const;
+  [[nodiscard]] std::string store_url(std::size_t validator) const;
+  [[nodiscard]] std::filesystem::path tls_path(std::size_t validator) const;
+  [[nodiscard]] std::filesystem::path worker_count_path(std::size_t validator) const;
 
  private:
   struct State;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <csignal>
 
 #include "base/log.h"
@@ -19,8 +20,26 @@ namespace {
 struct UpFlags {
   std::filesystem::path dir;
   LocalNetworkOptions options;
+  std::string workers;
   bool json = false;
 };
+
+// "2" or "2..6".
+Result<void> parse_workers(const std::string& text, LocalNetworkOptions& options) {
+  if (text.empty()) return {};
+  const std::size_t dots = text.find("..");
+  const auto number = [](std::string_view part) -> std::optional<std::uint64_t> {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    if (error != std::errc{} || end != part.data() + part.size()) return std::nullopt;
+    return value;
+  };
+  options.workers = number(std::string_view(text).substr(0, dots));
+  options.workers_max = dots == std::string::npos ? options.workers : number(std::string_view(text).substr(dots + 2));
+  if (options.workers && options.workers_max) return {};
+  return fail(ErrorKind::invalid_input,
+              fmt::format("--workers {}: give a number, or the least and the most, like 2..6", text));
+}
 
 std::string how_to_use(const LocalNetwork& network) {
   const std::string dir = network.dir().string();
@@ -145,12 +164,13 @@ void add_wait(Program& program, CLI::App& net) {
 }  // namespace
 
 std::string network_table(const LocalNetwork& network) {
-  Table table({{"validator"}, {"address"}, {"balancer pid", true}, {"workers"}});
+  Table table({{"validator"}, {"address"}, {"balancer pid", true}, {"controller pid", true}, {"workers"}});
   for (const ValidatorView& validator : network.validators()) {
     std::string workers;
     for (const ProcessView& worker : validator.workers)
       workers += fmt::format("{}{} (pid {})", workers.empty() ? "" : ", ", worker.name, worker.pid);
-    table.add({validator.name, validator.address, fmt::format("{}", validator.balancer.pid), workers});
+    table.add({validator.name, validator.address, fmt::format("{}", validator.balancer.pid),
+               fmt::format("{}", validator.controller.pid), workers});
   }
   return table.text();
 }
@@ -164,6 +184,7 @@ codec::Json network_json(const LocalNetwork& network) {
     validators.push_back({{"name", validator.name},
                           {"address", validator.address},
                           {"balancer_pid", validator.balancer.pid},
+                          {"controller_pid", validator.controller.pid},
                           {"workers", std::move(workers)}});
   }
   codec::Json json = {{"ready", true},
@@ -186,10 +207,17 @@ void add_net_commands(Program& program) {
   LocalNetworkOptions& options = flags->options;
   CLI::App& app = add_command(program, net, "up",
                               "Runs a network in the foreground: makes it in a new folder, or goes on where it stopped",
-                              [flags] { return up(*flags); });
+                              [flags]() -> Result<ExitCode> {
+                                if (auto parsed = parse_workers(flags->workers, flags->options); !parsed)
+                                  return std::unexpected(parsed.error());
+                                return up(*flags);
+                              });
   app.add_option("--dir", flags->dir, "The network's folder")->required();
   app.add_option("--validators", options.validators, "How many, 1 to 32 (a new network: 4)");
-  app.add_option("--workers", options.workers, "Of each validator; at most 128 processes in all (a new network: 2)");
+  app.add_option(
+      "--workers", flags->workers,
+      "Of each validator: a number, or MIN..MAX for as many as the traffic needs; at most 128 processes in all "
+      "(2)");
   app.add_option("--accounts", options.accounts, "With keys in the wallet (a new network: 100)");
   app.add_option("--balance", options.balance, "Of each account (a new network: 1,000,000,000)");
   app.add_option(

@@ -44,12 +44,19 @@ Result<void> check_range(const char* what, std::uint64_t value, std::uint64_t mi
 }
 
 Result<void> check_processes(std::uint64_t validators, std::uint64_t workers) {
-  const std::uint64_t processes = validators * (workers + 1);
+  const std::uint64_t processes = validators * (workers + 2);
   if (processes <= processes_max) return {};
-  return fail(ErrorKind::invalid_input,
-              fmt::format("{} validators with {} workers and a balancer each are {} processes; at most {} run on one "
-                          "machine: choose fewer validators or workers",
-                          validators, workers, processes, processes_max));
+  return fail(
+      ErrorKind::invalid_input,
+      fmt::format(
+          "{} validators with {} workers, a balancer and a controller each are {} processes; at most {} run on one "
+          "machine: choose fewer validators or workers",
+          validators, workers, processes, processes_max));
+}
+
+Result<void> check_workers(const LocalNetworkSettings& settings) {
+  if (auto checked = check_range("workers", settings.workers, 1, workers_max); !checked) return checked;
+  return check_range("workers at most", settings.workers_max, settings.workers, workers_max);
 }
 
 Result<void> check_balance(std::uint64_t accounts, std::uint64_t balance) {
@@ -74,6 +81,7 @@ Result<LocalNetworkSettings> settings_of(const LocalNetworkOptions& options) {
                                 .network = {},
                                 .validators = options.validators.value_or(4),
                                 .workers = options.workers.value_or(2),
+                                .workers_max = options.workers_max.value_or(options.workers.value_or(2)),
                                 .accounts = options.accounts.value_or(100),
                                 .balance = options.balance.value_or(1'000'000'000),
                                 .store = options.store.value_or(""),
@@ -84,12 +92,11 @@ Result<LocalNetworkSettings> settings_of(const LocalNetworkOptions& options) {
                                 .wallet = options.wallet.value_or(true)};
   const std::uint64_t accounts_limit = settings.wallet ? wallet_accounts_max : accounts_max;
   for (const auto& checked :
-       {check_range("validators", settings.validators, 1, validators_max),
-        check_range("workers", settings.workers, 1, workers_max),
+       {check_range("validators", settings.validators, 1, validators_max), check_workers(settings),
         check_range("accounts", settings.accounts, 1, accounts_limit), check_store(settings.store)})
     if (!checked) return std::unexpected(checked.error());
   // Of numbers that are in range each: nothing overflows, and there is an account.
-  if (auto checked = check_processes(settings.validators, settings.workers); !checked)
+  if (auto checked = check_processes(settings.validators, settings.workers_max); !checked)
     return std::unexpected(checked.error());
   if (auto checked = check_balance(settings.accounts, settings.balance); !checked)
     return std::unexpected(checked.error());
@@ -107,8 +114,6 @@ Result<void> check_same(const LocalNetworkOptions& options, const LocalNetworkSe
   };
   if (options.validators.value_or(settings.validators) != settings.validators)
     return differs("validators:", settings.validators, *options.validators);
-  if (options.workers.value_or(settings.workers) != settings.workers)
-    return differs("workers:", settings.workers, *options.workers);
   if (options.accounts.value_or(settings.accounts) != settings.accounts)
     return differs("accounts:", settings.accounts, *options.accounts);
   if (options.balance.value_or(settings.balance) != settings.balance)
@@ -121,11 +126,18 @@ Result<void> check_same(const LocalNetworkOptions& options, const LocalNetworkSe
   return {};
 }
 
-void apply_run_options(const LocalNetworkOptions& options, LocalNetworkSettings& settings) {
+Result<void> apply_run_options(const LocalNetworkOptions& options, LocalNetworkSettings& settings) {
+  if (options.workers) {
+    settings.workers = *options.workers;
+    settings.workers_max = options.workers_max.value_or(*options.workers);
+    if (auto checked = check_workers(settings); !checked) return checked;
+    if (auto checked = check_processes(settings.validators, settings.workers_max); !checked) return checked;
+  }
   settings.fee_period_ms = options.fee_period_ms.value_or(settings.fee_period_ms);
   settings.flush_delay_ms = options.flush_delay_ms.value_or(settings.flush_delay_ms);
   settings.checkpoint_every_ms = options.checkpoint_every_ms.value_or(settings.checkpoint_every_ms);
   settings.store_threads = options.store_threads.value_or(settings.store_threads);
+  return {};
 }
 
 // ---- what is in the folder ----
@@ -241,11 +253,22 @@ Result<NetworkFolder> NetworkFolder::open(const fs::path& dir, const LocalNetwor
     return std::unexpected(done.error());
   if (auto store = store::check_store_url(folder.store_url(0)); !store)
     return fail(ErrorKind::invalid_input, "the folder's name cannot be part of a store's: " + store.error().message);
-  apply_run_options(options, folder.settings);
+  if (auto applied = apply_run_options(options, folder.settings); !applied) return std::unexpected(applied.error());
+  if (auto made = folder.make_certificates(); !made) return std::unexpected(made.error());
   return folder;
 }
 
-Result<void> NetworkFolder::load(const LocalNetworkOptions& options) {
+Result<NetworkFolder> NetworkFolder::view(const fs::path& dir) {
+  std::error_code error;
+  NetworkFolder folder(fs::absolute(dir, error).lexically_normal(), std::nullopt);
+  if (!fs::exists(folder.dir / "net.json", error))
+    return fail(ErrorKind::not_found,
+                fmt::format("there is no network in {}: 'zef net up --dir' makes one", folder.dir.string()));
+  if (auto loaded = folder.load_settings(); !loaded) return std::unexpected(loaded.error());
+  return folder;
+}
+
+Result<void> NetworkFolder::load_settings() {
   const fs::path file = dir / "net.json";
   const auto text = read_file(file, 1U << 20);
   if (!text) return std::unexpected(text.error());
@@ -257,6 +280,11 @@ Result<void> NetworkFolder::load(const LocalNetworkOptions& options) {
   if (settings.format != local_network_format)
     return fail(ErrorKind::refused, fmt::format("{} is of format '{}'; this program knows '{}' only", file.string(),
                                                 settings.format, local_network_format));
+  return {};
+}
+
+Result<void> NetworkFolder::load(const LocalNetworkOptions& options) {
+  if (auto loaded = load_settings(); !loaded) return loaded;
   auto read = read_genesis(genesis_path());
   if (!read) return std::unexpected(read.error());
   genesis = std::move(*read);
@@ -266,7 +294,8 @@ Result<void> NetworkFolder::load(const LocalNetworkOptions& options) {
                 fmt::format("{} makes network {}, but this folder is of network {}: put the right genesis file back",
                             genesis_path().string(), network.id.hex(), settings.network.hex()));
   if (network.committee.size() != settings.validators)
-    return fail(ErrorKind::corrupt, file.string() + " and the genesis file name different numbers of validators");
+    return fail(ErrorKind::corrupt,
+                (dir / "net.json").string() + " and the genesis file name different numbers of validators");
   auto addresses = client::read_network_file(network_path(), network);
   if (!addresses) return std::unexpected(addresses.error());
   endpoints = std::move(*addresses);
@@ -328,9 +357,19 @@ Result<void> NetworkFolder::make_validators(const crypto::SecretBytes& passphras
     keys.push_back(key.public_key());
     if (auto wrote = crypto::write_sealed_file(folder / "key", key, passphrase, seal_parameters); !wrote) return wrote;
     if (auto made = net::make_internal_ca(folder / "tls"); !made) return made;
-    for (std::size_t worker = 0; worker < settings.workers; ++worker)
-      if (auto made = net::make_node_certificate(folder / "tls", worker_name(worker)); !made)
-        return std::unexpected(made.error());
+  }
+  return make_certificates();
+}
+
+Result<void> NetworkFolder::make_certificates() {
+  std::vector<std::string> names{"controller"};
+  for (std::size_t worker = 0; worker < settings.workers_max; ++worker) names.push_back(worker_name(worker));
+  for (std::size_t i = 0; i < settings.validators; ++i) {
+    for (const std::string& name : names) {
+      std::error_code ignored;
+      if (fs::exists(tls_path(i) / (name + ".pem"), ignored)) continue;
+      if (auto made = net::make_node_certificate(tls_path(i), name); !made) return std::unexpected(made.error());
+    }
   }
   return {};
 }

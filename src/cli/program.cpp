@@ -5,10 +5,12 @@
 #include <algorithm>
 
 #include "cli/bench.h"
+#include "cli/controller_commands.h"
 #include "cli/demo.h"
 #include "cli/genesis_commands.h"
 #include "cli/keys_commands.h"
 #include "cli/net_commands.h"
+#include "cli/operator_commands.h"
 #include "cli/server_commands.h"
 #include "cli/wallet_commands.h"
 
@@ -73,6 +75,8 @@ void add_commands(Program& program) {
   add_genesis_commands(program);
   add_keys_commands(program);
   add_server_commands(program);
+  add_controller_commands(program);
+  add_operator_commands(program);
   add_wallet_commands(program);
   add_demo_command(program);
   add_bench_command(program);

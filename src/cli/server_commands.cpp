@@ -57,6 +57,7 @@ struct WorkerFlags : ServerFlags {
   std::uint64_t garbage_grace_s = 3600;
   double flushes_per_second_max = 0;
   std::size_t in_flight_max = ledger::slots_in_flight_max;
+  double cores = 1;
 };
 
 Result<worker::WorkerOptions> worker_options(const WorkerFlags& flags) {
@@ -75,7 +76,26 @@ Result<worker::WorkerOptions> worker_options(const WorkerFlags& flags) {
   options.checkpoints.every = milliseconds(flags.checkpoint_every_ms);
   options.checkpoints.log_bytes = flags.checkpoint_log_mib << 20;
   options.garbage_grace = std::chrono::seconds(flags.garbage_grace_s);
+  options.cores = flags.cores;
   return options;
+}
+
+// What this process has used so far, for the controller and for operators.
+worker::WorkerOptions::Usage usage_of(const ServerStore& store) {
+  const auto us = [](Duration time) {
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(time).count());
+  };
+  const store::StoreMetrics& asked = store.metrics();
+  return {.cpu = processor_time(),
+          .memory_bytes = memory_bytes(),
+          .store = {.puts = asked.put.requests,
+                    .gets = asked.get.requests,
+                    .lists = asked.list.requests,
+                    .deletes = asked.del.requests,
+                    .bytes_written = asked.bytes_written,
+                    .bytes_read = asked.bytes_read,
+                    .put_us = us(asked.put.latency.total()),
+                    .get_us = us(asked.get.latency.total())}};
 }
 
 // All that a worker stands on, in the order of need.
@@ -136,6 +156,7 @@ Result<ExitCode> run_worker(const WorkerFlags& flags) {
   if (!store) return std::unexpected(store.error());
   process.store = std::move(*store);
 
+  options->usage = [&store = *process.store] { return usage_of(store); };
   worker::Worker worker({process.loop, process.rng, process.store->store(), *process.clients, *process.internal},
                         *genesis, *key, std::move(*options));
   worker.on_fatal([](Error why) {  // at once: nothing may leave this process any more
@@ -252,6 +273,9 @@ void add_worker(Program& program) {
       ->capture_default_str();
   app.add_option("--log-slots-in-flight", flags->in_flight_max, "Log writes at a time")
       ->check(CLI::Range(std::size_t{1}, ledger::slots_in_flight_max))
+      ->capture_default_str();
+  app.add_option("--cores", flags->cores, "Processor cores that it may use: what the controller reckons with")
+      ->check(CLI::Range(0.001, 1024.0))
       ->capture_default_str();
   app.add_option("--fee-period-ms", flags->fee_period_ms, "How often fees go to the reward accounts")
       ->check(CLI::Range(10, 86'400'000))

@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <ctime>
+#include <fstream>
+
 #include "store/hedging_store.h"
 #include "store/open_store.h"
 #include "store/retrying_store.h"
@@ -31,6 +34,19 @@ Result<std::unique_ptr<ServerStore>> ServerStore::open(net::Loop& loop, Rng& rng
   made->top_ = std::make_unique<store::RetryingStore>(std::move(below), loop, rng,
                                                       store::RetryOptions{.put = {}, .get = reads, .list = reads});
   return made;
+}
+
+Duration processor_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+std::uint64_t memory_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t size = 0, resident = 0;
+  statm >> size >> resident;
+  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 StopSignals::StopSignals(net::Loop& loop) : asked_(loop) {

@@ -31,6 +31,10 @@ class ServerStore {
   std::unique_ptr<store::ObjectStore> top_;
 };
 
+// Of this process, so far: time on processors, and memory that is in use.
+[[nodiscard]] Duration processor_time();
+[[nodiscard]] std::uint64_t memory_bytes();
+
 // The first SIGTERM or SIGINT sets `asked` if the process is `serving`, else ends the process: nothing depends on a
 // server that has not begun. The second one ends it in any case.
 class StopSignals {

@@ -14,6 +14,15 @@ constexpr const char* key = "controller/lease";
 
 }  // namespace
 
+Task<Result<std::string>> read_lease_holder(store::ObjectStore& store) {
+  const auto got = co_await store.get(key);
+  if (!got) co_return ledger::store_error(key, got.error());
+  if (!*got) co_return std::string();
+  auto object = codec::decode<LeaseObject>((*got)->bytes);
+  if (!object) co_return ledger::corrupt_object(key, "does not decode");
+  co_return std::move(object->name);
+}
+
 Lease::Lease(Executor& executor, Rng& rng, store::ObjectStore& store, LeaseOptions options)
     : executor_(executor),
       rng_(rng),

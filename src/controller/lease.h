@@ -13,6 +13,7 @@
 #include <string>
 
 #include "base/executor.h"
+#include "base/result.h"
 #include "base/task.h"
 #include "codec/fields.h"
 #include "ledger/ids.h"
@@ -36,6 +37,9 @@ struct LeaseOptions {
   Duration expires = std::chrono::seconds(5);
   Duration margin = std::chrono::seconds(2);  // the holder stops believing this much earlier
 };
+
+// Whose the lease was last; empty: nobody's. For operators. Errors: unavailable, corrupt.
+[[nodiscard]] Task<Result<std::string>> read_lease_holder(store::ObjectStore& store);
 
 class Lease {
  public:
