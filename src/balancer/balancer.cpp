@@ -41,6 +41,7 @@ struct Balancer::State {
   net::RpcServer server;
   std::map<std::string, std::unique_ptr<net::RpcClient>> workers;  // by client address
   std::size_t held_bytes = 0;
+  std::map<std::string, std::uint64_t> answers_before;  // of workers, when they were last looked at
   Metrics metrics;
   TaskScope scope;
 
@@ -140,6 +141,21 @@ struct Balancer::State {
     co_return codec::encode(Answer(sum));
   }
 
+  // A worker that stands still keeps its connections. Whoever has taken its shards over stands in the map.
+  Task<> watch_for_silence() {
+    for (;;) {
+      co_await sleep_for(executor, options.silence_max);
+      std::map<std::string, std::uint64_t> answers;
+      for (const auto& [address, client] : workers) {
+        if (client->outstanding() == 0) continue;
+        answers[address] = client->answers();
+        const auto before = answers_before.find(address);
+        if (before != answers_before.end() && before->second == client->answers()) directory.refresh_soon();
+      }
+      answers_before = std::move(answers);
+    }
+  }
+
   net::RpcClient* worker_of(ShardId shard) {
     const ledger::WorkerHead* owner = directory.owner_of(shard);
     if (!owner) return nullptr;
@@ -156,12 +172,17 @@ struct Balancer::State {
     return client.get();
   }
 
-  // Connections to workers that the map no longer names are closed once nothing waits on them.
+  // Workers that the map no longer names, or that were sealed, answer nothing that counts any more, and perhaps nothing
+  // at all: what waits for them is asked of the new owners at once.
   void forget_gone_workers() {
     std::erase_if(workers, [&](const auto& entry) {
-      if (entry.second->outstanding() > 0) return false;
-      return std::ranges::none_of(directory.snapshot().workers,
-                                  [&](const ledger::WorkerHead& head) { return head.client_address == entry.first; });
+      const bool serves = std::ranges::any_of(directory.snapshot().workers, [&](const ledger::WorkerHead& head) {
+        return head.client_address == entry.first && std::holds_alternative<ledger::Active>(head.state);
+      });
+      if (serves) return false;
+      if (entry.second->outstanding() == 0) return true;
+      entry.second->abandon({ErrorKind::unavailable, "its shards have other owners"});
+      return false;
     });
   }
 };
@@ -172,7 +193,10 @@ Balancer::~Balancer() = default;
 
 Result<net::Address> Balancer::start() {
   auto address = state_->server.listen(state_->options.address);
-  if (address) state_->directory.start();
+  if (address) {
+    state_->directory.start();
+    state_->scope.spawn(state_->watch_for_silence());
+  }
   return address;
 }
 void Balancer::drain(Callback done) { state_->server.drain(std::move(done)); }

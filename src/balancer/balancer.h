@@ -29,6 +29,7 @@ struct Options {
   ledger::Directory::Options directory;
   Duration answer_time_max = std::chrono::seconds(5);  // of one try
   Duration hold_time_max = std::chrono::seconds(15);   // of all tries of a query
+  Duration silence_max = std::chrono::milliseconds(500);  // of a worker that has calls: then the map is looked at
   Duration retry_delay_min = std::chrono::milliseconds(20);
   Duration retry_delay_max = std::chrono::milliseconds(500);
   std::size_t held_bytes_max = 256U << 20;  // queries under way; beyond, clients are told Overloaded

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ledger/ownership.h"
 #include "worker/testing/test_validator.h"
 
 namespace zef::balancer {
@@ -85,6 +86,33 @@ TEST_F(BalancerTest, a_worker_that_is_killed_and_comes_back_costs_time_not_error
   ASSERT_TRUE(answer && std::holds_alternative<SignedAccountState>(*answer));
   EXPECT_EQ(std::get<SignedAccountState>(*answer).state.next, SequenceNumber(2));
   EXPECT_GT(balancer->metrics().retried, 0U);
+}
+
+TEST_F(BalancerTest, what_waits_for_a_worker_that_stands_still_goes_to_its_heirs_at_once) {
+  validator.start_all();
+  options.directory.period = std::chrono::hours(1);  // nothing but the silence makes it look
+  options.answer_time_max = std::chrono::hours(1);
+  start();
+  const std::string victim = worker_of(net.uid(0));
+  ASSERT_TRUE(std::holds_alternative<SignedAccountState>(ask(QueryAccount{net.uid(0), {}})));
+  const ledger::WorkerId heir = validator.find(victim == "w0" ? "w1" : "w0")->id();
+  // Its machine has lost its power: the connection stays, and nothing answers.
+  validator.transport().freeze(validator.find(victim)->client_address());
+  std::optional<Result<Bytes>> late;
+  client->call(codec::encode(Query(QueryAccount{net.uid(0), {}})), std::chrono::hours(1),
+               [&](Result<Bytes> answer) { late = std::move(answer); });
+  validator.executor().advance(std::chrono::seconds(1));
+  EXPECT_FALSE(late.has_value());
+  const auto store = store::make_memory_store(validator.executor(), validator.bucket());
+  zef::testing::SeededRng rng(3);
+  ASSERT_TRUE(validator.executor()
+                  .run_until(ledger::rescue(validator.executor(), *store, rng, heir, validator.find(victim)->id(),
+                                            [heir](ShardId) { return heir; }))
+                  .has_value());
+  validator.executor().advance(std::chrono::seconds(3));
+  ASSERT_TRUE(late.has_value() && late->has_value());
+  const auto answer = codec::decode<Answer>(**late);
+  EXPECT_TRUE(answer && std::holds_alternative<SignedAccountState>(*answer));
 }
 
 TEST_F(BalancerTest, says_unavailable_when_no_worker_comes_back_in_time) {

@@ -13,14 +13,12 @@
 #include "cli/demo_check.h"
 #include "cli/flow.h"
 #include "cli/local_network.h"
+#include "cli/scratch_folder.h"
 #include "net/asio_transport.h"
 #include "net/system_rng.h"
-#include "store/open_store.h"
 
 namespace zef::cli {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct BenchFlags {
   std::uint64_t validators = 4;
@@ -36,38 +34,6 @@ struct BenchFlags {
 
 constexpr Duration quiet_time_max = std::chrono::seconds(60);
 constexpr std::uint64_t fee_period_ms = 1000;
-
-class BenchFolder {
- public:
-  static Result<std::unique_ptr<BenchFolder>> make() {
-    std::error_code error;
-    const fs::path base = fs::temp_directory_path(error);
-    std::string name = ((error ? fs::path("/tmp") : base) / "zef-bench-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr)
-      return fail(ErrorKind::io, fmt::format("cannot make a temporary folder {}: set TMPDIR", name));
-    auto folder = std::make_unique<BenchFolder>();
-    folder->path = name;
-    return folder;
-  }
-  BenchFolder() = default;
-  BenchFolder(const BenchFolder&) = delete;
-  BenchFolder& operator=(const BenchFolder&) = delete;
-  ~BenchFolder() {
-    std::error_code ignored;
-    if (!path.empty()) fs::remove_all(path, ignored);
-    if (!store.empty()) fs::remove_all(store, ignored);
-  }
-  // A place of this run's own in the store that was asked for: stores belong to one network.
-  std::string store_url(const std::string& asked) {
-    constexpr std::string_view file = "file://";
-    if (asked.empty()) return asked;
-    const std::string url = store::part_of_store(asked, path.filename().string());
-    if (url.starts_with(file)) store = url.substr(file.size());
-    return url;
-  }
-  fs::path path;
-  fs::path store;  // of ours, in a folder that was asked for
-};
 
 double own_processor_us() {
   rusage usage{};
@@ -113,7 +79,7 @@ struct Stage {
   std::unique_ptr<Load> load{};
 };
 
-Result<void> make_network(Stage& stage, BenchFolder& folder) {
+Result<void> make_network(Stage& stage, ScratchFolder& folder) {
   const BenchFlags& flags = stage.flags;
   LocalNetworkOptions options;
   options.validators = flags.validators;
@@ -125,7 +91,7 @@ Result<void> make_network(Stage& stage, BenchFolder& folder) {
   options.wallet = false;
   Progress progress(stage.loop, "keys made");
   auto network =
-      LocalNetwork::open(stage.loop, folder.path / "network", options,
+      LocalNetwork::open(stage.loop, folder.path() / "network", options,
                          [&](std::string_view, std::uint64_t done, std::uint64_t all) { progress.update(done, all); });
   if (!network) return std::unexpected(network.error());
   stage.network = std::move(*network);
@@ -239,7 +205,7 @@ void print_result(const BenchFlags& flags, const BenchResult& result) {
 
 Result<ExitCode> bench(const BenchFlags& flags) {
   if (flags.accounts < 2) return fail(ErrorKind::invalid_input, "--accounts: money moves between at least 2");
-  auto folder = BenchFolder::make();
+  auto folder = ScratchFolder::make("bench");
   if (!folder) return std::unexpected(folder.error());
   Stage stage{.flags = flags};
   stage.loop.on_signals({SIGINT, SIGTERM, SIGHUP}, [&stage](int signal) {

@@ -7,6 +7,7 @@
 #include "cli/bench.h"
 #include "cli/controller_commands.h"
 #include "cli/demo.h"
+#include "cli/drill.h"
 #include "cli/genesis_commands.h"
 #include "cli/keys_commands.h"
 #include "cli/net_commands.h"
@@ -77,6 +78,7 @@ void add_commands(Program& program) {
   add_server_commands(program);
   add_controller_commands(program);
   add_operator_commands(program);
+  add_drill_commands(program);
   add_wallet_commands(program);
   add_demo_command(program);
   add_bench_command(program);

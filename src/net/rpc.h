@@ -53,9 +53,13 @@ class RpcClient {
   void call(ByteView body, Duration timeout, Done done);
   [[nodiscard]] Task<Result<Bytes>> call(Bytes body, Duration timeout);
 
+  // Closes the connection; all calls fail, later, with this error: their answers are no longer worth waiting for.
+  void abandon(Error why);
+
   [[nodiscard]] const Address& address() const;
   [[nodiscard]] bool connected() const;
   [[nodiscard]] std::size_t outstanding() const;
+  [[nodiscard]] std::uint64_t answers() const;       // so far, in time
   [[nodiscard]] std::uint64_t late_answers() const;  // answers that nobody waited for any more
 
  private:

@@ -52,6 +52,7 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   std::unordered_map<std::uint64_t, Call> calls;
   std::vector<std::uint64_t> unsent;  // in the order of the calls; some may have expired
   std::uint64_t unsent_bytes = 0;
+  std::uint64_t answers = 0;
   std::uint64_t late = 0;
   Bytes scratch;
 
@@ -79,9 +80,21 @@ Task<Result<Bytes>> RpcClient::call(Bytes body, Duration timeout) {
       [this, &body, timeout](auto done) { impl_->call(body, timeout, std::move(done)); });
 }
 
+void RpcClient::abandon(Error why) {
+  impl_->executor.cancel(std::exchange(impl_->attempt_timer, TimerId::none));
+  impl_->executor.post([weak = std::weak_ptr(impl_), why = std::move(why)] {
+    const auto self = weak.lock();
+    if (!self) return;
+    if (self->connection) return self->lost(why);
+    if (self->state == Impl::State::waiting) self->state = Impl::State::idle;
+    self->fail_all(why);
+  });
+}
+
 const Address& RpcClient::address() const { return impl_->address; }
 bool RpcClient::connected() const { return impl_->state == Impl::State::connected; }
 std::size_t RpcClient::outstanding() const { return impl_->calls.size(); }
+std::uint64_t RpcClient::answers() const { return impl_->answers; }
 std::uint64_t RpcClient::late_answers() const { return impl_->late; }
 
 void RpcClient::Impl::fail_later(Done done, Error why) {
@@ -182,6 +195,7 @@ void RpcClient::Impl::on_frame(ByteView frame) {
   }
   const auto entry = calls.extract(found);
   deadlines.erase({entry.mapped().deadline, entry.key()});
+  ++answers;
   entry.mapped().done(to_bytes(parsed->body));
 }
 
