@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cli/parallel.h"
+#include "base/parallel.h"
 
 namespace zef::cli {
 

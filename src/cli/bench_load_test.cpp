@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/testing/manual_executor.h"
-#include "cli/parallel.h"
+#include "base/parallel.h"
 
 namespace zef::cli {
 namespace {

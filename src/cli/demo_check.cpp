@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-#include "cli/parallel.h"
+#include "base/parallel.h"
 #include "codec/json.h"
 
 namespace zef::cli {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "cli/parallel.h"
+#include "base/parallel.h"
 #include "crypto/batch_signer.h"
 #include "protocol/signing.h"
 

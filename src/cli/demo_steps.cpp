@@ -5,7 +5,7 @@
 #include <csignal>
 
 #include "cli/demo_check.h"
-#include "cli/parallel.h"
+#include "base/parallel.h"
 #include "crypto/sealed.h"
 #include "ledger/shard_map.h"
 #include "protocol/effects.h"
@@ -139,7 +139,7 @@ Task<std::map<Uid, std::string>> Demo::workers_of_accounts() {
   options.file.threads = 1;
   auto opened = store::open_store(loop_, "file://" + (network_.dir() / "validator-0" / "store").string(), options);
   if (!holds(opened.has_value(), opened ? "" : opened.error().message)) co_return workers;
-  const auto map = co_await ledger::read_map(**opened);
+  const auto map = co_await ledger::read_map(loop_, **opened);
   if (!holds(map.has_value(), map ? "" : map.error().message)) co_return workers;
   for (const Uid& uid : book_.accounts()) {
     const ledger::WorkerId owner = map->entries[shard_of(uid).value()].owner;

@@ -21,6 +21,10 @@ constexpr Duration warm_up = 3s;
 constexpr Duration calm_after = 3s;
 constexpr std::size_t shards_per_move = 32;
 constexpr double load_factor = 8;  // of the scale drill
+// Of the cores that one worker takes at the lower load. More than 1 / 0.48, so that one is enough; and so little that 8
+// times the load, which costs some 5 times as much because turns are fuller, asks for more than 3.
+constexpr double capacity_per_load = 2.6;
+constexpr Duration measured_time = 8s;
 
 // What a drill found besides what all have: for the report, and whether it is as it must be.
 struct DrillResult {
@@ -288,35 +292,71 @@ void print_report(const std::string& name, const DrillFlags& flags, const Report
   for (const std::string& line : report.result.wrong) print_out("WRONG: " + line + "\n");
 }
 
-Result<ExitCode> drill(const std::string& name, const DrillFlags& flags, Scenario scenario, std::uint64_t workers_min,
-                       std::vector<std::string> worker_flags, std::vector<std::string> controller_flags) {
-  auto made = DrillStage::make(flags, workers_min, flags.workers, std::move(worker_flags), std::move(controller_flags));
-  if (!made) return std::unexpected(made.error());
-  DrillStage& stage = **made;
-  if (scenario == &zombie) stage.load->leave_out_from(flags.accounts / 2);
-  stage.load->set_rate(flags.rate);
+// Turns the loop until the flow has ended, or somebody wants it to.
+template <class T>
+Result<T> run_drill(DrillStage& stage, Task<Result<T>> flow) {
   stage.loop.on_signals({SIGINT, SIGTERM, SIGHUP}, [&stage](int signal) {
     if (stage.asked.is_set()) ::_exit(128 + signal);  // impatient: the children are killed with this process
     stage.asked.set();
   });
-  std::optional<Result<Report>> report;
+  std::optional<Result<T>> result;
   {
     TaskScope scope;
-    scope.spawn(detail::keep_result(play(stage, scenario), report));
-    while (!report && !stage.asked.is_set()) stage.loop.turn();
+    scope.spawn(detail::keep_result(std::move(flow), result));
+    while (!result && !stage.asked.is_set()) stage.loop.turn();
   }
-  for (const int pid : flags.store_pids) (void)::kill(pid, SIGCONT);  // whatever came between
-  if (!report) return fail(ErrorKind::cancelled, "the drill was interrupted");
-  if (!*report) return std::unexpected(report->error());
-  print_report(name, flags, **report);
-  return as_it_must_be(**report) ? ExitCode::ok : ExitCode::failed;
+  for (const int pid : stage.flags.store_pids) (void)::kill(pid, SIGCONT);  // whatever came between
+  if (!result) return fail(ErrorKind::cancelled, "the drill was interrupted");
+  return std::move(*result);
 }
 
-// A small share of a core counts as a worker's whole capacity, so that a small load asks for many workers; and the law
-// decides in seconds.
-std::vector<std::string> scale_law() {
-  return {"--tick-ms",      "200",  "--report-ms",      "500",   "--law-ms",        "500", "--up-after-ms", "2000",
-          "--cool-down-ms", "3000", "--down-window-ms", "10000", "--down-every-ms", "3000"};
+Result<ExitCode> drill(const std::string& name, const DrillFlags& flags, Scenario scenario, std::uint64_t workers_min,
+                       std::vector<std::string> worker_flags, std::vector<std::string> controller_flags) {
+  auto stage =
+      DrillStage::make(flags, workers_min, flags.workers, std::move(worker_flags), std::move(controller_flags));
+  if (!stage) return std::unexpected(stage.error());
+  if (scenario == &zombie) (*stage)->load->leave_out_from(flags.accounts / 2);
+  (*stage)->load->set_rate(flags.rate);
+  const auto report = run_drill(**stage, play(**stage, scenario));
+  if (!report) return std::unexpected(report.error());
+  print_report(name, flags, *report);
+  return as_it_must_be(*report) ? ExitCode::ok : ExitCode::failed;
+}
+
+// ---- what a worker can do, for the scale drill ----
+
+// Cores that one worker takes for the load as it is before and after.
+Task<Result<double>> measure_one(DrillStage& stage) {
+  if (auto started = co_await stage.start(); !started) co_return std::unexpected(started.error());
+  stage.load->start();
+  co_await sleep_for(stage.loop, warm_up);
+  const std::uint64_t before = stage.network->processor_time(0).workers_us;
+  co_await sleep_for(stage.loop, measured_time);
+  const std::uint64_t used = stage.network->processor_time(0).workers_us - before;
+  const DrillFindings found = co_await stage.finish();
+  if (found.errors > 0) co_return fail(ErrorKind::unavailable, "while it was measured: " + found.first_error);
+  co_return static_cast<double>(used) / 1e6 / std::chrono::duration<double>(measured_time).count();
+}
+
+// A share of a core counts as a worker's whole capacity: so much that one is enough for the load as it is, and that
+// eight times the load ask for four. The law decides in seconds.
+Result<ExitCode> scale_drill(const DrillFlags& flags) {
+  double one = 0;
+  {
+    auto stage = DrillStage::make(flags, 1, 1, {}, {});
+    if (!stage) return std::unexpected(stage.error());
+    const auto measured = run_drill(**stage, measure_one(**stage));
+    if (!measured) return std::unexpected(measured.error());
+    one = *measured;
+  }
+  const double capacity = std::max(one * capacity_per_load, 0.01);
+  if (!flags.json)
+    print_err(fmt::format("one worker takes {:.3f} cores for it; {:.3f} count as all it has\n", one, capacity));
+  return drill(
+      "scale", flags, &scale, 1, {"--cores", fmt::format("{:.4f}", capacity)},
+      {"--tick-ms",        "200",   "--report-ms",     "500",  "--law-ms",     "500",  "--up-after-ms",  "2000",
+       "--up-above",       "0.52",  "--target",        "0.50", "--down-below", "0.48", "--cool-down-ms", "3000",
+       "--down-window-ms", "10000", "--down-every-ms", "3000"});
 }
 
 CLI::App& add_drill(Program& program, CLI::App& group, const std::string& name, const std::string& what,
@@ -357,14 +397,9 @@ void add_drill_commands(Program& program) {
             [=] { return drill("move", *moved, &move, moved->workers, {}, stall(*moved)); });
   const auto scaled = std::make_shared<DrillFlags>();
   scaled->workers = 4;
-  scaled->rate = 30;
-  const auto capacity = std::make_shared<double>(0.05);
-  CLI::App& scale_app = add_drill(
-      program, group, "scale", "Eight times the load, and back: workers come and go with it", scaled,
-      [=] { return drill("scale", *scaled, &scale, 1, {"--cores", fmt::format("{}", *capacity)}, scale_law()); });
-  scale_app.add_option("--worker-cores", *capacity, "What counts as the whole capacity of a worker")
-      ->check(CLI::Range(0.001, 64.0))
-      ->capture_default_str();
+  scaled->rate = 50;
+  add_drill(program, group, "scale", "Eight times the load, and back: workers come and go with it", scaled,
+            [=] { return scale_drill(*scaled); });
   const auto stopped = std::make_shared<DrillFlags>();
   CLI::App& outage_app = add_drill(
       program, group, "store-outage", "The store stops answering for a while", stopped, [=]() -> Result<ExitCode> {

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "cli/demo_check.h"
-#include "cli/parallel.h"
+#include "base/parallel.h"
 #include "crypto/batch_signer.h"
 
 namespace zef::cli {

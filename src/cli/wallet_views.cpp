@@ -4,7 +4,7 @@
 
 #include "cli/files.h"
 #include "cli/genesis_file.h"
-#include "cli/parallel.h"
+#include "base/parallel.h"
 #include "cli/wallet_commands.h"
 #include "cli/wallet_session.h"
 #include "cli/wallet_text.h"

@@ -179,7 +179,7 @@ std::vector<WorkerReport> Fleet::reports() {
 }
 
 Task<Result<ShardOwners>> Fleet::owners() {
-  auto map = co_await ledger::read_map(store_);
+  auto map = co_await ledger::read_map(executor_, store_);
   if (!map) co_return std::unexpected(std::move(map.error()));
   map_ = std::move(*map);
   ShardOwners out;

@@ -91,7 +91,7 @@ class PublishTest : public ::testing::Test {
         .run_until(publish_checkpoint(executor, *store, rng, self, group_of(publication.shard), {publication}))
         .value();
   }
-  ShardEntry entry(std::uint16_t shard) { return executor.run_until(read_map(*store))->entries[shard]; }
+  ShardEntry entry(std::uint16_t shard) { return executor.run_until(read_map(executor, *store))->entries[shard]; }
 
   zef::testing::ManualExecutor executor;
   zef::testing::SeededRng rng{1};

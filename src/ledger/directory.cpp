@@ -16,7 +16,7 @@ void Directory::refresh_soon() { wanted_.set(); }
 Task<> Directory::run() {
   while (true) {
     wanted_.reset();
-    auto read = co_await read_map(store_);
+    auto read = co_await read_map(executor_, store_);
     if (read)
       adopt(std::move(*read));
     else

@@ -108,4 +108,22 @@ Task<bool> Patience::again(ErrorKind kind) {
   co_return true;
 }
 
+Task<Result<Versioned<ShardGroup>>> read_group_patiently(Executor* executor, store::ObjectStore& store,
+                                                         std::size_t group) {
+  Patience patience(executor);
+  for (;;) {
+    auto got = co_await read_group(store, group);
+    if (got || !co_await patience.again(got.error().kind)) co_return got;
+  }
+}
+
+Task<Result<WorkerHead>> read_head_patiently(Executor* executor, store::ObjectStore& store, WorkerId worker) {
+  Patience patience(executor);
+  for (;;) {
+    auto head = co_await read_head(store, worker);
+    if (head) co_return std::move(head->value);
+    if (!co_await patience.again(head.error().kind)) co_return std::unexpected(std::move(head.error()));
+  }
+}
+
 }  // namespace zef::ledger

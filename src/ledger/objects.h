@@ -75,4 +75,9 @@ class Patience {
   int tries_ = 0;
 };
 
+// The same with patience.
+Task<Result<Versioned<ShardGroup>>> read_group_patiently(Executor* executor, store::ObjectStore& store,
+                                                         std::size_t group);
+Task<Result<WorkerHead>> read_head_patiently(Executor* executor, store::ObjectStore& store, WorkerId worker);
+
 }  // namespace zef::ledger

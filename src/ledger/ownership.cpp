@@ -1,10 +1,13 @@
 #include "ledger/ownership.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/parallel.h"
 #include "ledger/objects.h"
 #include "ledger/seal.h"
 
@@ -12,6 +15,7 @@ namespace zef::ledger {
 namespace {
 
 constexpr std::size_t keys_per_list = 1000;
+constexpr std::size_t requests_in_flight = 16;
 constexpr std::size_t group_size = protocol::shard_count / group_count;
 
 // A change with the nonce that tells its entry from everybody else's: chosen once, however often it is sent.
@@ -24,15 +28,6 @@ bool is_unchanged(const ShardEntry& entry, const OwnerChange& change) {
   return entry.owner == change.owner && entry.epoch == change.epoch;
 }
 
-Task<Result<Versioned<ShardGroup>>> read_group_patiently(Executor& executor, store::ObjectStore& store,
-                                                         std::size_t group) {
-  Patience patience(&executor);
-  for (;;) {
-    auto got = co_await read_group(store, group);
-    if (got || !co_await patience.again(got.error().kind)) co_return got;
-  }
-}
-
 void sort_out(const ShardGroup& group, const std::vector<NamedChange>& changes, OwnerChanges& out) {
   for (const NamedChange& named : changes) {
     const ShardEntry& entry = group.entries[named.change.shard.value() % group_size];
@@ -41,10 +36,10 @@ void sort_out(const ShardGroup& group, const std::vector<NamedChange>& changes, 
 }
 
 Task<Result<void>> change_group(Executor& executor, store::ObjectStore& store, Rng& rng, std::size_t group,
-                                std::vector<NamedChange> changes, OwnerChanges& out) {
+                                const std::vector<NamedChange>& changes, OwnerChanges& out) {
   Patience patience(&executor);
   for (;;) {
-    auto got = co_await read_group_patiently(executor, store, group);
+    auto got = co_await read_group_patiently(&executor, store, group);
     if (!got) co_return std::unexpected(std::move(got.error()));
     ShardGroup next = got->value;
     bool changed = false;
@@ -84,15 +79,56 @@ void give_entry(ShardEntry& entry, const WorkerId& next_owner, Slot closed_at, S
   entry.lineage.push_back({next_owner, entry.epoch, from, std::nullopt});
 }
 
+namespace {
+
+struct GroupOfChanges {
+  std::size_t group = 0;
+  std::vector<NamedChange> changes;
+  OwnerChanges out{};
+  Result<void> done{};
+};
+Task<void> change_one(Executor& executor, store::ObjectStore& store, Rng& rng, GroupOfChanges& one) {
+  one.done = co_await change_group(executor, store, rng, one.group, one.changes, one.out);
+}
+
+// The groups that hold these shards, or all.
+struct Groups {
+  std::map<std::size_t, Result<Versioned<ShardGroup>>> read;
+  [[nodiscard]] const ShardEntry& entry_of(protocol::ShardId shard) const {
+    return read.at(group_of(shard))->value.entries[shard.value() % group_size];
+  }
+};
+Task<void> read_one(Executor& executor, store::ObjectStore& store, std::size_t group,
+                    Result<Versioned<ShardGroup>>& out) {
+  out = co_await read_group_patiently(&executor, store, group);
+}
+Task<Result<Groups>> read_groups(Executor& executor, store::ObjectStore& store, std::set<std::size_t> wanted) {
+  Groups groups;
+  for (const std::size_t group : wanted) groups.read.emplace(group, Versioned<ShardGroup>{});
+  const std::vector<std::size_t> order(wanted.begin(), wanted.end());
+  co_await in_parallel(executor, order.size(), requests_in_flight,
+                       [&](std::size_t i) { return read_one(executor, store, order[i], groups.read.at(order[i])); });
+  for (auto& [group, read] : groups.read)
+    if (!read) co_return std::unexpected(std::move(read.error()));
+  co_return groups;
+}
+
+}  // namespace
+
 Task<Result<OwnerChanges>> change_owners(Executor& executor, store::ObjectStore& store, Rng& rng,
                                          std::vector<OwnerChange> changes) {
-  std::map<std::size_t, std::vector<NamedChange>> groups;
+  std::map<std::size_t, std::vector<NamedChange>> by_group;
   for (const OwnerChange& change : changes)
-    groups[group_of(change.shard)].push_back({change, random_id<FixedBytes<EntryNonceTag, 16>>(rng)});
+    by_group[group_of(change.shard)].push_back({change, random_id<FixedBytes<EntryNonceTag, 16>>(rng)});
+  std::vector<GroupOfChanges> groups;
+  for (auto& [group, of_group] : by_group) groups.push_back({group, std::move(of_group)});
+  co_await in_parallel(executor, groups.size(), requests_in_flight,
+                       [&](std::size_t i) { return change_one(executor, store, rng, groups[i]); });
   OwnerChanges out;
-  for (auto& [group, of_group] : groups) {
-    auto done = co_await change_group(executor, store, rng, group, std::move(of_group), out);
-    if (!done) co_return std::unexpected(std::move(done.error()));
+  for (GroupOfChanges& group : groups) {
+    if (!group.done) co_return std::unexpected(std::move(group.done.error()));
+    std::ranges::move(group.out.made, std::back_inserter(out.made));
+    std::ranges::move(group.out.lost, std::back_inserter(out.lost));
   }
   co_return out;
 }
@@ -102,25 +138,25 @@ Task<Result<std::vector<OwnedShard>>> rescue(Executor& executor, store::ObjectSt
   Result<Slot> at = 0;
   if (victim != WorkerId{}) at = co_await seal_worker({&executor, store, rng, rescuer}, victim);
   if (!at) co_return std::unexpected(at.error());
+  std::set<std::size_t> all;
+  for (std::size_t group = 0; group < group_count; ++group) all.insert(group);
+  const auto groups = co_await read_groups(executor, store, std::move(all));
+  if (!groups) co_return std::unexpected(groups.error());
   std::vector<OwnerChange> changes;
   std::map<WorkerId, Slot> first_slots;
-  for (std::size_t group = 0; group < group_count; ++group) {
-    const auto got = co_await read_group_patiently(executor, store, group);
-    if (!got) co_return std::unexpected(got.error());
-    for (std::size_t i = 0; i < group_size; ++i) {
-      const ShardEntry& entry = got->value.entries[i];
-      if (entry.owner != victim) continue;
-      const protocol::ShardId shard(static_cast<std::uint16_t>(group * group_size + i));
-      const WorkerId next = choose(shard);
-      if (next == WorkerId{}) continue;
-      const auto [slot, is_new] = first_slots.emplace(next, 0);
-      if (is_new) {  // what it has deleted cannot hold records of an epoch that is to come
-        const auto head = co_await read_head(store, next);
-        if (!head) co_return std::unexpected(head.error());
-        slot->second = head->value.trim;
-      }
-      changes.push_back({shard, victim, entry.epoch, next, *at, slot->second});
+  for (std::uint16_t i = 0; i < protocol::shard_count; ++i) {
+    const protocol::ShardId shard(i);
+    const ShardEntry& entry = groups->entry_of(shard);
+    if (entry.owner != victim) continue;
+    const WorkerId next = choose(shard);
+    if (next == WorkerId{}) continue;
+    const auto [slot, is_new] = first_slots.emplace(next, 0);
+    if (is_new) {  // what it has deleted cannot hold records of an epoch that is to come
+      const auto head = co_await read_head_patiently(&executor, store, next);
+      if (!head) co_return std::unexpected(head.error());
+      slot->second = head->trim;
     }
+    changes.push_back({shard, victim, entry.epoch, next, *at, slot->second});
   }
   auto changed = co_await change_owners(executor, store, rng, std::move(changes));
   if (!changed) co_return std::unexpected(std::move(changed.error()));
@@ -132,17 +168,12 @@ Task<Result<std::vector<OwnedShard>>> rescue(Executor& executor, store::ObjectSt
 
 Task<Result<std::vector<OwnedShard>>> read_entries(Executor& executor, store::ObjectStore& store,
                                                    std::vector<protocol::ShardId> shards) {
-  std::map<std::size_t, ShardGroup> groups;
+  std::set<std::size_t> wanted;
+  for (const protocol::ShardId shard : shards) wanted.insert(group_of(shard));
+  const auto groups = co_await read_groups(executor, store, std::move(wanted));
+  if (!groups) co_return std::unexpected(groups.error());
   std::vector<OwnedShard> out;
-  for (const protocol::ShardId shard : shards) {
-    const std::size_t group = group_of(shard);
-    if (!groups.contains(group)) {
-      auto got = co_await read_group_patiently(executor, store, group);
-      if (!got) co_return std::unexpected(std::move(got.error()));
-      groups.emplace(group, std::move(got->value));
-    }
-    out.push_back({shard, groups.at(group).entries[shard.value() % group_size]});
-  }
+  for (const protocol::ShardId shard : shards) out.push_back({shard, groups->entry_of(shard)});
   co_return out;
 }
 

@@ -194,12 +194,9 @@ Result<void> Replay::end_log(const LogReplay& log) {
 // Where to begin. Slots below `trim` may be deleted, as no lineage covered them: an entry that begins there was made
 // later, when its worker was beyond them already, and has no records in them. A late PUT may have brought one back.
 Task<Result<Slot>> first_slot(Executor& executor, store::ObjectStore& store, WorkerId worker, Slot from) {
-  Patience patience(&executor);
-  for (;;) {
-    auto head = co_await read_head(store, worker);
-    if (head) co_return std::max(from, head->value.trim);
-    if (!co_await patience.again(head.error().kind)) co_return std::unexpected(std::move(head.error()));
-  }
+  const auto head = co_await read_head_patiently(&executor, store, worker);
+  if (!head) co_return std::unexpected(head.error());
+  co_return std::max(from, head->trim);
 }
 
 Task<Result<void>> Replay::read_log(Executor& executor, store::ObjectStore& store, const LogReplay& log) {

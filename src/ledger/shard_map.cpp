@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "base/parallel.h"
 #include "ledger/objects.h"
 
 namespace zef::ledger {
@@ -29,6 +30,8 @@ Result<void> compare_identity(ByteView bytes, const StoreIdentity& expected) {
   if (*found != expected) return std::unexpected(foreign_store(*found, expected));
   return {};
 }
+
+constexpr std::size_t reads_in_flight = 16;
 
 ShardGroup first_group(std::size_t group, const std::vector<std::string>& names, Rng& rng) {
   constexpr std::size_t group_size = protocol::shard_count / group_count;
@@ -81,21 +84,41 @@ Task<Result<void>> initialise_store(store::ObjectStore& store, Rng& rng, const S
   co_return Result<void>{};
 }
 
-Task<Result<MapSnapshot>> read_map(store::ObjectStore& store) {
+namespace {
+
+Task<void> read_one_group(store::ObjectStore& store, std::size_t group, Result<Versioned<ShardGroup>>& out) {
+  out = co_await read_group(store, group);
+}
+Task<void> read_one_head(store::ObjectStore& store, WorkerId worker, Result<WorkerHead>& out) {
+  auto head = co_await read_head(store, worker);
+  if (head)
+    out = std::move(head->value);
+  else
+    out = std::unexpected(std::move(head.error()));
+}
+
+}  // namespace
+
+Task<Result<MapSnapshot>> read_map(Executor& executor, store::ObjectStore& store) {
+  std::vector<Result<Versioned<ShardGroup>>> groups(group_count);
+  co_await in_parallel(executor, group_count, reads_in_flight,
+                       [&](std::size_t group) { return read_one_group(store, group, groups[group]); });
   MapSnapshot map;
-  std::set<WorkerId> owners;
-  for (std::size_t group = 0; group < group_count; ++group) {
-    auto got = co_await read_group(store, group);
-    if (!got) co_return std::unexpected(std::move(got.error()));
-    for (ShardEntry& entry : got->value.entries) {
-      if (entry.owner != WorkerId{}) owners.insert(entry.owner);
+  std::set<WorkerId> distinct;
+  for (auto& group : groups) {
+    if (!group) co_return std::unexpected(std::move(group.error()));
+    for (ShardEntry& entry : group->value.entries) {
+      if (entry.owner != WorkerId{}) distinct.insert(entry.owner);
       map.entries.push_back(std::move(entry));
     }
   }
-  for (const WorkerId& owner : owners) {
-    auto head = co_await read_head(store, owner);
+  const std::vector<WorkerId> owners(distinct.begin(), distinct.end());
+  std::vector<Result<WorkerHead>> heads(owners.size());
+  co_await in_parallel(executor, owners.size(), reads_in_flight,
+                       [&](std::size_t i) { return read_one_head(store, owners[i], heads[i]); });
+  for (auto& head : heads) {
     if (!head) co_return std::unexpected(std::move(head.error()));
-    map.workers.push_back(std::move(head->value));
+    map.workers.push_back(std::move(*head));
   }
   co_return map;
 }

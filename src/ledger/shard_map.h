@@ -103,7 +103,7 @@ struct MapSnapshot {
   std::vector<ShardEntry> entries;  // 1024, by shard
   std::vector<WorkerHead> workers;  // of the owners that it names
 };
-Task<Result<MapSnapshot>> read_map(store::ObjectStore& store);
+Task<Result<MapSnapshot>> read_map(Executor& executor, store::ObjectStore& store);
 
 // What a store belongs to. Made once; any other network or validator is refused ("foreign store").
 struct StoreIdentity {

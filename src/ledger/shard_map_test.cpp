@@ -49,7 +49,7 @@ TEST_F(ShardMapTest, keys_are_as_documented) {
 
 TEST_F(ShardMapTest, deals_contiguous_ranges_to_the_names) {
   ASSERT_TRUE(initialise(identity(1)).has_value());
-  const auto map = executor_.run_until(read_map(*store_));
+  const auto map = executor_.run_until(read_map(executor_, *store_));
   ASSERT_TRUE(map.has_value());
   ASSERT_EQ(map->entries.size(), protocol::shard_count);
   EXPECT_TRUE(map->workers.empty());
@@ -80,7 +80,7 @@ TEST_F(ShardMapTest, completes_what_was_killed_in_the_middle) {
     executor_.run_until_idle();
     scope.clear();
     ASSERT_TRUE(initialise(identity(1)).has_value());
-    ASSERT_TRUE(executor_.run_until(read_map(*store_)).has_value());
+    ASSERT_TRUE(executor_.run_until(read_map(executor_, *store_)).has_value());
     for (const auto& key : state_->list("", "", 1000).value()) (void)state_->del(key);
   }
 }
@@ -116,7 +116,7 @@ TEST_F(ShardMapTest, a_damaged_group_is_corruption_that_names_it) {
   const Bytes good = object(group_key(2))->bytes;
   for (std::size_t size = 0; size < good.size(); size += 7) {
     state_->damage(group_key(2), to_bytes(ByteView(good).first(size)));
-    const auto map = executor_.run_until(read_map(*store_));
+    const auto map = executor_.run_until(read_map(executor_, *store_));
     EXPECT_EQ(map.error().kind, ErrorKind::corrupt);
     EXPECT_TRUE(map.error().message.starts_with("shards/02: ")) << map.error().message;
   }
@@ -125,7 +125,7 @@ TEST_F(ShardMapTest, a_damaged_group_is_corruption_that_names_it) {
 TEST_F(ShardMapTest, a_missing_group_is_not_found) {
   ASSERT_TRUE(initialise(identity(1)).has_value());
   (void)state_->del(group_key(15));
-  EXPECT_EQ(executor_.run_until(read_map(*store_)).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(executor_.run_until(read_map(executor_, *store_)).error().kind, ErrorKind::not_found);
 }
 
 TEST_F(ShardMapTest, entries_that_no_change_could_have_made_are_corruption) {

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/parallel.h"
 #include "ledger/objects.h"
 #include "ledger/ownership.h"
 #include "ledger/read_ahead.h"
@@ -64,27 +65,10 @@ Task<Result<void>> put_head(Takeover& takeover) {
   }
 }
 
-Task<Result<Versioned<ShardGroup>>> read_group_patiently(Takeover& takeover, std::size_t group) {
-  Patience patience(takeover.sealer.executor);
-  for (;;) {
-    auto got = co_await read_group(takeover.sealer.store, group);
-    if (got || !co_await patience.again(got.error().kind)) co_return got;
-  }
-}
-
-Task<Result<WorkerHead>> read_head_patiently(Takeover& takeover, WorkerId worker) {
-  Patience patience(takeover.sealer.executor);
-  for (;;) {
-    auto head = co_await read_head(takeover.sealer.store, worker);
-    if (head) co_return std::move(head->value);
-    if (!co_await patience.again(head.error().kind)) co_return std::unexpected(std::move(head.error()));
-  }
-}
-
 // Seals the owner of a shard if it is a predecessor: of our name, or not Active any more and the shard is assigned to
 // us. Those alive under other names keep what they have.
 Task<Result<void>> meet_owner(Takeover& takeover, WorkerId owner) {
-  const auto head = co_await read_head_patiently(takeover, owner);
+  const auto head = co_await read_head_patiently(takeover.sealer.executor, takeover.sealer.store, owner);
   if (!head) co_return std::unexpected(head.error());
   const bool same_name = head->name == takeover.self.name;
   if (!same_name && std::holds_alternative<Active>(head->state)) {
@@ -110,7 +94,8 @@ Task<Result<void>> seal_predecessors(Takeover& takeover) {
     Result<ShardGroup> decoded;
     if (got && *got) {
       decoded = decode_group(group, (*got)->bytes);
-    } else if (auto again = co_await read_group_patiently(takeover, group); again) {
+    } else if (auto again = co_await read_group_patiently(takeover.sealer.executor, takeover.sealer.store, group);
+               again) {
       decoded = std::move(again->value);
     } else {
       decoded = std::unexpected(std::move(again.error()));
@@ -127,7 +112,7 @@ Task<Result<void>> seal_predecessors(Takeover& takeover) {
 // The owner of an entry is a worker that it was not when we read the map. If it has our name, a process of our own name
 // starts at the same moment: the one with the greater id stands back, so that two do not seal each other.
 Task<Result<void>> meet_newcomer(Takeover& takeover, WorkerId newcomer) {
-  const auto head = co_await read_head_patiently(takeover, newcomer);
+  const auto head = co_await read_head_patiently(takeover.sealer.executor, takeover.sealer.store, newcomer);
   if (!head) co_return std::unexpected(head.error());
   if (head->name == takeover.self.name && newcomer < takeover.self.id)
     co_return fail(ErrorKind::refused,
@@ -153,7 +138,7 @@ Claim claim_of(const Takeover& takeover, const ShardEntry& entry) {
 Task<Result<ShardGroup>> take_group(Takeover& takeover, std::size_t group) {
   Patience patience(takeover.sealer.executor);
   for (;;) {
-    auto got = co_await read_group_patiently(takeover, group);
+    auto got = co_await read_group_patiently(takeover.sealer.executor, takeover.sealer.store, group);
     if (!got) co_return std::unexpected(std::move(got.error()));
     ShardGroup next = got->value;
     std::optional<WorkerId> newcomer;
@@ -186,6 +171,10 @@ Task<Result<ShardGroup>> take_group(Takeover& takeover, std::size_t group) {
   }
 }
 
+Task<void> take_one(Takeover& takeover, std::size_t group, Result<ShardGroup>& out) {
+  out = co_await take_group(takeover, group);
+}
+
 Task<Result<void>> check_own_head(Takeover& takeover) {
   Patience patience(takeover.sealer.executor);
   for (;;) {
@@ -204,14 +193,17 @@ Task<Result<std::vector<OwnedShard>>> begin_worker(Executor& executor, store::Ob
   // The head comes first: nobody may be named in the map who cannot be sealed.
   if (auto done = co_await put_head(takeover); !done) co_return std::unexpected(std::move(done.error()));
   if (auto done = co_await seal_predecessors(takeover); !done) co_return std::unexpected(std::move(done.error()));
+  std::vector<Result<ShardGroup>> taken(group_count);
+  co_await in_parallel(executor, group_count, reads_in_flight,
+                       [&](std::size_t group) { return take_one(takeover, group, taken[group]); });
   std::vector<OwnedShard> owned;
   for (std::size_t group = 0; group < group_count; ++group) {
-    auto taken = co_await take_group(takeover, group);
-    if (!taken) co_return std::unexpected(std::move(taken.error()));
-    for (std::size_t i = 0; i < taken->entries.size(); ++i) {
-      if (taken->entries[i].owner != self.id) continue;
-      const auto shard = static_cast<std::uint16_t>(group * taken->entries.size() + i);
-      owned.push_back({protocol::ShardId(shard), std::move(taken->entries[i])});
+    if (!taken[group]) co_return std::unexpected(std::move(taken[group].error()));
+    std::vector<ShardEntry>& entries = taken[group]->entries;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      if (entries[i].owner != self.id) continue;
+      const auto shard = static_cast<std::uint16_t>(group * entries.size() + i);
+      owned.push_back({protocol::ShardId(shard), std::move(entries[i])});
     }
   }
   if (auto done = co_await check_own_head(takeover); !done) co_return std::unexpected(std::move(done.error()));

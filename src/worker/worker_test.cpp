@@ -178,7 +178,7 @@ TEST_F(WorkerTest, a_worker_that_was_sealed_stops_though_it_has_nothing_to_write
   validator.find("w0")->on_fatal([&](const Error& why) { stopped = why.kind == ErrorKind::fenced; });
   // A rescuer that seals it and dies before it changes the map.
   auto store = store::make_memory_store(validator.executor(), validator.bucket());
-  const auto map = validator.executor().run_until(ledger::read_map(*store));
+  const auto map = validator.executor().run_until(ledger::read_map(validator.executor(), *store));
   ASSERT_TRUE(map);
   zef::testing::SeededRng rng(11);
   ledger::WorkerId rescuer;

@@ -13,7 +13,7 @@
 
 #include "cli/command.h"
 #include "cli/flow.h"
-#include "cli/parallel.h"
+#include "base/parallel.h"
 #include "killer.h"
 #include "load.h"
 #include "prober.h"

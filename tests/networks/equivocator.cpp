@@ -6,7 +6,7 @@
 #include <set>
 
 #include "cli/demo_double_spend.h"
-#include "cli/parallel.h"
+#include "base/parallel.h"
 #include "crypto/batch_signer.h"
 #include "protocol/instance_rules.h"
 #include "protocol/signing.h"

@@ -2,7 +2,7 @@
 
 #include <csignal>
 
-#include "cli/parallel.h"
+#include "base/parallel.h"
 
 namespace zef::networks {
 namespace {

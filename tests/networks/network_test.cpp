@@ -11,7 +11,7 @@
 #include "cli/command.h"
 #include "cli/files.h"
 #include "cli/flow.h"
-#include "cli/parallel.h"
+#include "base/parallel.h"
 #include "load.h"
 #include "program.h"
 #include "rig.h"

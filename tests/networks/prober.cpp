@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 
 #include "cli/demo_double_spend.h"
-#include "cli/parallel.h"
+#include "base/parallel.h"
 
 namespace zef::networks {
 namespace {

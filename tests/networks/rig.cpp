@@ -4,7 +4,7 @@
 
 #include <cstdlib>
 
-#include "cli/parallel.h"
+#include "base/parallel.h"
 #include "codec/json.h"
 #include "net/asio_transport.h"
 

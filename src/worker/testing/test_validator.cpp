@@ -80,7 +80,7 @@ Answer TestValidator::ask(const Query& query) {
 
 ledger::MapSnapshot TestValidator::map() {
   const auto store = store::make_memory_store(executor_, bucket_);
-  auto read = executor_.run_until(ledger::read_map(*store));
+  auto read = executor_.run_until(ledger::read_map(executor_, *store));
   ZEF_CHECK(read);
   return std::move(*read);
 }

@@ -6,7 +6,7 @@
 
 #include "base/task.h"
 
-namespace zef::cli {
+namespace zef {
 
 // Makes the flow of item `i`. It may capture; the coroutine that it calls must not be a capturing lambda.
 using ItemFlow = std::function<Task<void>(std::size_t)>;
@@ -41,4 +41,4 @@ inline Task<void> in_parallel(Executor& executor, std::size_t count, std::size_t
   co_await lanes.done.wait();  // resumed by a post: the last lane has ended by then
 }
 
-}  // namespace zef::cli
+}  // namespace zef
