@@ -239,8 +239,14 @@ Task<Outcome<void>> AccountDriver::prepare() {
                        certified.error().refusal);
     if (auto executed = co_await execute_pending(); !executed) co_return std::unexpected(std::move(executed.error()));
   }
-  if (!chain_.synced)
+  if (!chain_.synced) {
     if (auto known = co_await adopt_network(); !known) co_return std::unexpected(std::move(known.error()));
+    if (!chain_.synced)
+      co_return failed(FailureKind::not_found,
+                       fmt::format("account {} has no owner yet: what opens it is not executed by enough validators; "
+                                   "try again later",
+                                   uid().text()));
+  }
   co_return Outcome<void>{};
 }
 
@@ -398,12 +404,14 @@ Task<Outcome<AccountSummary>> AccountDriver::adopt_network() {
   ChainState chain = chain_;
   chain.balance = summary->proven_balance;
   const bool ahead = summary->next > chain.next;
-  if (ahead || (summary->next == chain.next && !pending_)) {
+  // Credits may reach an account before what opens it does: until then nobody there knows its head.
+  const bool opened = summary->owner.has_value() || summary->closed;
+  if (ahead || (opened && summary->next == chain.next && !pending_)) {
     chain.next = summary->next;
     chain.head = summary->head;
     chain.closed = summary->closed;
     if (summary->owner) chain.owner = *summary->owner;
-  } else if (summary->next < chain.next) {
+  } else if (summary->next < chain.next || !opened) {
     // Validators that lag still show money that was spent: what is known here stands, but for what is certified and was
     // not executed there yet.
     const bool one_behind = proof_ && summary->next == pending_->request.sequence_number;
@@ -415,7 +423,7 @@ Task<Outcome<AccountSummary>> AccountDriver::adopt_network() {
         fmt::format("account {} has an unfinished operation that this wallet did not make (a copy of it, or "
                     "an older backup?): finish it where it was started",
                     chain.account.text()));
-  chain.synced = true;
+  chain.synced |= opened;
   if (pending_ && !proof_ && ahead && chain.next > pending_->request.sequence_number) {
     // Was it ours? Then its certificate exists.
     auto proof = co_await quorum_.fetch_proof(chain.account, pending_->request.sequence_number);

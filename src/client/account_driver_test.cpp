@@ -168,6 +168,37 @@ TEST_F(Accounts, an_account_funded_in_advance_is_opened_and_its_owner_spends) {
   expect_equal_states();
 }
 
+TEST_F(Accounts, who_compares_before_the_account_is_opened_anywhere_keeps_what_it_knows) {
+  const crypto::SigningKey owner = test_key(52);
+  const Uid child = alice->uid().child(SequenceNumber(1));
+  ASSERT_TRUE(net.run(alice->transfer(to(child, 500))));  // the credit is there before the account is
+  const auto opening =
+      net.run(alice->certify(OpenAccount{.new_id = child, .new_owner = owner.public_key(), .funding = Amount(20)}));
+  ASSERT_TRUE(opening) << opening.error().message;
+  const auto requests = requests_of(net.network.network(), *opening);
+  ASSERT_TRUE(requests);
+  const ChainState chain{.account = child,
+                         .owner = owner.public_key(),
+                         .next = SequenceNumber(0),
+                         .head = requests->back().hash,
+                         .balance = 20,
+                         .synced = true};
+  settle();
+  AccountDriver mine(*quorum, chain, copy(owner));
+  ASSERT_TRUE(net.run(mine.refresh()));
+  EXPECT_EQ(mine.chain().head, chain.head);
+  EXPECT_EQ(mine.chain().owner, chain.owner);
+  // One that knows nothing of it signs nothing: its first request would continue no chain.
+  AccountDriver stranger(*quorum, {.account = child, .owner = owner.public_key()}, copy(owner));
+  const auto early = net.run(stranger.transfer(to(bob->uid(), 1)));
+  ASSERT_FALSE(early);
+  EXPECT_EQ(early.error().kind, FailureKind::not_found) << early.error().message;
+  EXPECT_FALSE(stranger.pending());
+  ASSERT_TRUE(net.run(quorum->execute(*opening)));
+  ASSERT_TRUE(net.run(mine.transfer(to(bob->uid(), 10))));
+  ASSERT_TRUE(net.run(stranger.transfer(to(bob->uid(), 1))));
+}
+
 TEST_F(Accounts, a_closed_account_does_nothing_more_and_its_certificate_stays) {
   const auto kept = net.run(alice->close(false));
   ASSERT_FALSE(kept);  // there is a balance
