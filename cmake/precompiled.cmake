@@ -12,6 +12,8 @@ function(zef_pch_library target)
   target_precompile_headers(${target} PRIVATE ${arg_HEADERS})
   # Without a time stamp in it, the same header gives the same bytes, and ccache finds what was compiled with it.
   target_compile_options(${target} PRIVATE -Xclang -fno-pch-timestamp)
+  set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER
+    "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/precompile.sh;${CMAKE_SOURCE_DIR}")
 endfunction()
 
 set(common_headers
@@ -20,10 +22,11 @@ set(common_headers
   <variant> <vector> <fmt/core.h>)
 
 # Rooms above protocol: the variants of its messages are what their files spend most of their compile time on.
-set(protocol_headers "${CMAKE_CURRENT_SOURCE_DIR}/src/protocol/messages.h"
-  "${CMAKE_CURRENT_SOURCE_DIR}/src/protocol/verification.h")
+set(protocol_headers <protocol/messages.h> <protocol/verification.h>)
 
 if(ZEF_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # clang takes x.hxx.pch for x.hxx by itself; ccache understands this form, and shortens its path.
+  set(CMAKE_CXX_COMPILE_OPTIONS_USE_PCH -include <PCH_HEADER>)
   zef_pch_library(zef_pch HEADERS ${common_headers} LIBRARIES fmt::fmt spdlog::spdlog)
   zef_pch_library(zef_protocol_pch HEADERS ${common_headers} ${protocol_headers} LIBRARIES fmt::fmt spdlog::spdlog)
   if(NOT ZEF_FUZZERS)

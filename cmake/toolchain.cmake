@@ -11,6 +11,8 @@ endif()
 # Assertions of the project (ZEF_CHECK) do not depend on NDEBUG. Line tables keep stack traces readable.
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG -gline-tables-only")
 set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g")
+# The same bytes from every checkout.
+add_compile_options("-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.")
 
 add_library(zef_options INTERFACE)
 target_include_directories(zef_options INTERFACE "${CMAKE_CURRENT_SOURCE_DIR}/src")
@@ -28,7 +30,7 @@ if(CCACHE)
   # Paths relative to the project, so that all checkouts and build folders share what was compiled. The sloppiness is what
   # precompiled headers need (cmake/precompiled.cmake).
   set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
-    "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" CCACHE_NOHASHDIR=1
+    "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" CCACHE_NOHASHDIR=1 CCACHE_PCH_EXTSUM=1
     CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime "${CCACHE}")
 endif()
 
