@@ -7,8 +7,6 @@ set -euo pipefail
 
 project=$1
 shift
-"$@"
-
 output='' dependencies='' previous=''
 for argument in "$@"; do
   case $previous in
@@ -17,12 +15,21 @@ for argument in "$@"; do
   esac
   previous=$argument
 done
-[[ $output == *.pch ]] || exit 0
+[[ $output == *.pch ]] || exec "$@"
+
+sum=$output.sum
+rm -f "$sum"
+touch "$sum.begun"
+"$@"
 
 # Make's syntax: "x.pch: a.h b.h", lines that go on end in a backslash.
 read -r -d '' -a files < <(sed -e '1s/^[^:]*://' -e 's/\\$//' "$dependencies") || true
+# What was edited meanwhile may not be what was read. Without a sum, ccache takes the bytes of the header itself.
+changed=$(find -L "${files[@]}" -newer "$sum.begun")
+[[ -z $changed ]] || exit 0
+contents=$(sha256sum -- "${files[@]}")
 {
   "$1" --version
   printf '%s\n' "${@//"$project"/.}"
-  sha256sum -- "${files[@]}" | sed "s| $project/| |"
-} | sha256sum >"$output.sum"
+  printf '%s\n' "${contents//" $project/"/ }"
+} | sha256sum >"$sum"

@@ -23,19 +23,26 @@ set(common_headers
 
 # Rooms above protocol: the variants of its messages are what their files spend most of their compile time on.
 set(protocol_headers <protocol/messages.h> <protocol/verification.h>)
+# The room cli: nearly all of its files declare commands, with flags and JSON.
+set(cli_headers ${protocol_headers} <client/wallet.h> <CLI/CLI.hpp> <nlohmann/json.hpp>)
+set(test_headers <gmock/gmock.h> <gtest/gtest.h>)
 
 if(ZEF_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  # clang takes x.hxx.pch for x.hxx by itself; ccache understands this form, and shortens its path.
+  # clang takes x.hxx.pch for x.hxx by itself. CMake's own, longer way names the header where ccache does not see that it
+  # is a path, and no other checkout would find what was compiled with it.
   set(CMAKE_CXX_COMPILE_OPTIONS_USE_PCH -include <PCH_HEADER>)
-  zef_pch_library(zef_pch HEADERS ${common_headers} LIBRARIES fmt::fmt spdlog::spdlog)
-  zef_pch_library(zef_protocol_pch HEADERS ${common_headers} ${protocol_headers} LIBRARIES fmt::fmt spdlog::spdlog)
-  if(NOT ZEF_FUZZERS)
-    set(test_headers <gmock/gmock.h> <gtest/gtest.h>)
-    zef_pch_library(zef_test_pch HEADERS ${common_headers} ${test_headers}
-      LIBRARIES fmt::fmt spdlog::spdlog GTest::gmock)
-    zef_pch_library(zef_protocol_test_pch HEADERS ${common_headers} ${test_headers} ${protocol_headers}
-      LIBRARIES fmt::fmt spdlog::spdlog GTest::gmock)
-  endif()
+
+  # zef_<name>pch, and zef_<name>test_pch for tests. (zef_pch has only what is common.)
+  set(headers "")
+  foreach(name IN ITEMS "" protocol_ cli_)
+    set(libraries fmt::fmt spdlog::spdlog)
+    if(name STREQUAL "cli_")
+      list(APPEND libraries CLI11::CLI11 nlohmann_json::nlohmann_json)
+    endif()
+    zef_pch_library(zef_${name}pch HEADERS ${common_headers} ${${name}headers} LIBRARIES ${libraries})
+    zef_pch_library(zef_${name}test_pch HEADERS ${common_headers} ${${name}headers} ${test_headers}
+      LIBRARIES ${libraries} GTest::gmock)
+  endforeach()
   function(zef_precompile target pch)
     target_precompile_headers(${target} REUSE_FROM ${pch})
   endfunction()
