@@ -12,6 +12,8 @@ function(zef_pch_library target)
   target_precompile_headers(${target} PRIVATE ${arg_HEADERS})
   # Without a time stamp in it, the same header gives the same bytes, and ccache finds what was compiled with it.
   target_compile_options(${target} PRIVATE -Xclang -fno-pch-timestamp)
+  set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER
+    "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/precompile.sh;${CMAKE_SOURCE_DIR}")
 endfunction()
 
 set(common_headers
@@ -20,19 +22,27 @@ set(common_headers
   <variant> <vector> <fmt/core.h>)
 
 # Rooms above protocol: the variants of its messages are what their files spend most of their compile time on.
-set(protocol_headers "${CMAKE_CURRENT_SOURCE_DIR}/src/protocol/messages.h"
-  "${CMAKE_CURRENT_SOURCE_DIR}/src/protocol/verification.h")
+set(protocol_headers <protocol/messages.h> <protocol/verification.h>)
+# The room cli: nearly all of its files declare commands, with flags and JSON.
+set(cli_headers ${protocol_headers} <client/wallet.h> <CLI/CLI.hpp> <nlohmann/json.hpp>)
+set(test_headers <gmock/gmock.h> <gtest/gtest.h>)
 
 if(ZEF_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  zef_pch_library(zef_pch HEADERS ${common_headers} LIBRARIES fmt::fmt spdlog::spdlog)
-  zef_pch_library(zef_protocol_pch HEADERS ${common_headers} ${protocol_headers} LIBRARIES fmt::fmt spdlog::spdlog)
-  if(NOT ZEF_FUZZERS)
-    set(test_headers <gmock/gmock.h> <gtest/gtest.h>)
-    zef_pch_library(zef_test_pch HEADERS ${common_headers} ${test_headers}
-      LIBRARIES fmt::fmt spdlog::spdlog GTest::gmock)
-    zef_pch_library(zef_protocol_test_pch HEADERS ${common_headers} ${test_headers} ${protocol_headers}
-      LIBRARIES fmt::fmt spdlog::spdlog GTest::gmock)
-  endif()
+  # clang takes x.hxx.pch for x.hxx by itself. CMake's own, longer way names the header where ccache does not see that it
+  # is a path, and no other checkout would find what was compiled with it.
+  set(CMAKE_CXX_COMPILE_OPTIONS_USE_PCH -include <PCH_HEADER>)
+
+  # zef_<name>pch, and zef_<name>test_pch for tests. (zef_pch has only what is common.)
+  set(headers "")
+  foreach(name IN ITEMS "" protocol_ cli_)
+    set(libraries fmt::fmt spdlog::spdlog)
+    if(name STREQUAL "cli_")
+      list(APPEND libraries CLI11::CLI11 nlohmann_json::nlohmann_json)
+    endif()
+    zef_pch_library(zef_${name}pch HEADERS ${common_headers} ${${name}headers} LIBRARIES ${libraries})
+    zef_pch_library(zef_${name}test_pch HEADERS ${common_headers} ${${name}headers} ${test_headers}
+      LIBRARIES ${libraries} GTest::gmock)
+  endforeach()
   function(zef_precompile target pch)
     target_precompile_headers(${target} REUSE_FROM ${pch})
   endfunction()

@@ -2,6 +2,8 @@
 // ZEF_MUTANTS (preset `mutants`); in all others mutant() is a constant false and the broken branch is not compiled in.
 #pragma once
 
+#include <zef_mutants.h>  // made by cmake: defines ZEF_MUTANTS or nothing
+
 #include <string_view>
 
 namespace zef {
