@@ -9,7 +9,7 @@ ROUNDS ?= 100
 SEEDS ?= 100
 MINUTES ?= 60
 
-.PHONY: help setup build run test crash model sim soak mutants bench format lint asan tsan fuzz clean
+.PHONY: help setup build run test crash stores model sim soak mutants bench format lint asan tsan fuzz clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -27,9 +27,14 @@ run: build ## start a small network, move money through it, show what happens (z
 test: setup ## build and run all tests
 	@scripts/test release
 
-crash: setup ## kill processes of a network under load, in ROUNDS=100 rounds
+crash: setup ## kill and stop processes of a network under load, in ROUNDS=100 rounds
 	@scripts/build release zef_crash_rounds
 	@build/release/tests/networks/zef_crash_rounds --rounds $(ROUNDS)
+
+stores: setup ## real object stores: their tests, ROUNDS=100 rounds of crashes on them, and all drills
+	@scripts/build release zef zef_store_tests zef_real_store_tests zef_crash_rounds
+	@ZEF_SOURCE=$(CURDIR) ROUNDS=$(ROUNDS) tests/stores/run build/release/src/zef_store_tests \
+		build/release/tests/stores/zef_real_store_tests build/release/tests/networks/zef_crash_rounds build/release/zef
 
 sim: setup ## simulate SEEDS=100 whole networks, with faults and Byzantine participants
 	@scripts/build release zef_simulate

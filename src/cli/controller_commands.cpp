@@ -103,9 +103,11 @@ Result<ExitCode> run(const ControllerFlags& flags) {
   ControllerProcess process;
   auto driver = open_driver(process.loop, flags.workers_file, flags.stateful_set);
   if (!driver) return std::unexpected(driver.error());
-  if (*driver == nullptr)
+  if (*driver == nullptr && flags.workers_min != flags.workers_max)
     return fail(ErrorKind::invalid_input,
-                "give one of --workers-file (processes of this machine) and --stateful-set (a Kubernetes cluster)");
+                "give one of --workers-file (processes of this machine) and --stateful-set (a Kubernetes cluster), or "
+                "equal --workers-min and --workers-max for a number that is fixed");
+  if (*driver == nullptr) *driver = std::make_unique<controller::FixedDriver>(flags.workers_min);
   process.driver = std::move(*driver);
   auto internal = net::make_tls_transport(process.loop, {.ca = flags.tls / "ca.pem",
                                                          .certificate = flags.tls / (flags.name + ".pem"),

@@ -28,6 +28,23 @@ class Driver {
   virtual Task<Result<void>> retire(std::string worker) = 0;
 };
 
+// A number of workers that somebody else sees to, and that nobody changes.
+class FixedDriver final : public Driver {
+ public:
+  explicit FixedDriver(int count) : count_(count) {}
+  Task<Result<int>> current() override { co_return count_; }
+  Task<Result<void>> set(int count) override {
+    if (count == count_) co_return Result<void>{};
+    co_return fail(ErrorKind::refused, "the number of workers is fixed here");
+  }
+  Task<Result<void>> retire(std::string) override {
+    co_return fail(ErrorKind::refused, "the number of workers is fixed here");
+  }
+
+ private:
+  int count_;
+};
+
 // "w12" is 12; nothing if the name does not end with a number.
 [[nodiscard]] inline std::optional<int> ordinal_of(std::string_view name) {
   std::size_t digits = name.size();

@@ -2,7 +2,7 @@
 // after round. Nothing that a validator has said may be taken back (I5), nothing may be certified twice (I1), no money
 // may appear or vanish (I4), no account may be blocked (I6).
 //
-//   zef_crash_rounds [--rounds 20] [--seed N] [--keep]
+//   zef_crash_rounds [--rounds 20] [--seed N] [--store URL] [--keep]
 //
 // The last line of its output is one JSON object; exit status 1 if anything did not hold. The seed decides who is
 // killed and when, not what the machine makes of it.
@@ -19,6 +19,7 @@
 #include "prober.h"
 #include "program.h"
 #include "rig.h"
+#include "store/open_store.h"
 #include "wallet_user.h"
 
 namespace zef::networks {
@@ -36,6 +37,7 @@ constexpr Duration check_time_max = 600s;
 struct Flags {
   std::uint64_t rounds = 20;
   std::uint64_t seed = 0;
+  std::string store;  // a part of its own in it; empty: in the folder
   bool keep = false;
 };
 
@@ -70,6 +72,7 @@ class CrashTest {
     return {{"seed", flags_.seed},
             {"rounds", rounds_},
             {"kills", killer_.killed()},
+            {"stops", killer_.stopped()},
             {"wallet_kills", wallet_.killed()},
             {"payments", load_.payments() + wallet_.payments()},
             {"operations", load_.operations()},
@@ -98,7 +101,7 @@ class CrashTest {
     // Half of the votes are given before the attack, half during it.
     co_await prober_.collect_votes(0, prober_.size() / 2);
     const auto moment = std::chrono::milliseconds(rng_.below(wallet_moment_max_ms));
-    co_await cli::in_parallel(rig_.loop, 4, 4, [&](std::size_t i) {
+    co_await in_parallel(rig_.loop, 4, 4, [&](std::size_t i) {
       switch (i) {
         case 0: return killer_.attack();
         case 1: return wallet_.pay_and_be_killed(moment);
@@ -160,7 +163,12 @@ int run_crash_rounds(const Flags& flags) {
   TempFolder folder;
   if (flags.keep) folder.keep();
   cli::print_err(fmt::format("seed {}; the network is in {}\n", flags.seed, folder.path().string()));
-  auto rig = Rig::open(folder.path() / "net", small_network(wallet_account + 1));
+  auto options = small_network(wallet_account + 1);
+  if (!flags.store.empty()) {
+    options.store = store::part_of_store(flags.store, folder.path().filename().string());
+    options.flush_delay_ms = 25;
+  }
+  auto rig = Rig::open(folder.path() / "net", options);
   if (!rig) {
     cli::print_err(rig.error().message + "\n");
     return 1;
@@ -183,6 +191,7 @@ int main(int argc, char** argv) {
   CLI::App app("Kills processes of a network under load, round after round");
   app.add_option("--rounds", flags.rounds, "How many")->check(CLI::Range(1, 1'000'000))->capture_default_str();
   app.add_option("--seed", flags.seed, "Who is killed and when; without it, at random");
+  app.add_option("--store", flags.store, "A store URL (without it: in a temporary folder)");
   app.add_flag("--keep", flags.keep, "Leave the folder, with the logs, where it is");
   CLI11_PARSE(app, argc, argv);
   return zef::networks::run_crash_rounds(flags);

@@ -77,7 +77,7 @@ Task<std::size_t> Equivocator::propose_both(Round round) {
     co_return votes;
   }
   view_ = std::move(*view);
-  co_await cli::in_parallel(rig_.loop, rig_.quorum->size(), rig_.quorum->size(),
+  co_await in_parallel(rig_.loop, rig_.quorum->size(), rig_.quorum->size(),
                             [&](std::size_t i) { return propose_to(i, round, votes); });
   ++rounds_;
   votes_ += votes;

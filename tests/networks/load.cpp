@@ -167,7 +167,7 @@ Task<void> Load::pay_nth(std::size_t index) {
 Task<void> Load::pay_once_each() {
   std::size_t count = 0;
   for (const auto& user : users_) count += user->accounts.size();
-  co_await cli::in_parallel(rig_.loop, count, payments_at_once, [this](std::size_t i) { return pay_nth(i); });
+  co_await in_parallel(rig_.loop, count, payments_at_once, [this](std::size_t i) { return pay_nth(i); });
 }
 
 }  // namespace zef::networks

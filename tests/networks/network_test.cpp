@@ -82,7 +82,7 @@ Task<bool> load_stopped(Load& load) {
 }
 
 Task<bool> all_killed_at_once(Rig& rig) {
-  co_await cli::in_parallel(rig.loop, rig.network->size(), rig.network->size(),
+  co_await in_parallel(rig.loop, rig.network->size(), rig.network->size(),
                             [&](std::size_t i) { return rig.network->stop_validator(i, SIGKILL); });
   co_return std::ranges::all_of(pids_of(*rig.network), [](pid_t pid) { return pid < 0; });
 }

@@ -90,7 +90,7 @@ Task<void> Prober::collect_votes(std::size_t from, std::size_t to) {
     if (probe.asked.empty()) probe.asked.push_back(rng_.below(rig_.quorum->size()));
     for (const std::size_t validator : probe.asked) pairs.push_back({i, validator});
   }
-  co_await cli::in_parallel(rig_.loop, pairs.size(), questions_at_once,
+  co_await in_parallel(rig_.loop, pairs.size(), questions_at_once,
                             [&](std::size_t i) { return collect(probes_[pairs[i].probe], pairs[i].validator); });
 }
 
@@ -107,7 +107,7 @@ Task<void> Prober::ask_for_second_votes(std::size_t from, std::size_t to) {
   std::vector<Pair> pairs;
   for (std::size_t i = from; i < to; ++i)
     for (const std::size_t validator : probes_[i].voted) pairs.push_back({i, validator});
-  co_await cli::in_parallel(rig_.loop, pairs.size(), questions_at_once,
+  co_await in_parallel(rig_.loop, pairs.size(), questions_at_once,
                             [&](std::size_t i) { return ask_again(probes_[pairs[i].probe], pairs[i].validator); });
 }
 
@@ -127,7 +127,7 @@ Task<void> Prober::ask_again(Probe& probe, std::size_t validator) {
 }
 
 Task<void> Prober::finish() {
-  co_await cli::in_parallel(rig_.loop, probes_.size(), questions_at_once,
+  co_await in_parallel(rig_.loop, probes_.size(), questions_at_once,
                             [this](std::size_t i) { return finish_one(probes_[i]); });
 }
 

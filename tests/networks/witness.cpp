@@ -123,7 +123,7 @@ Task<bool> Witness::check(client::QuorumDriver& quorum, Duration limit) {
     for (const auto& [account, promise] : promises_[validator]) questions.push_back({validator, account});
   bool all_answered = true;
   const MonotonicTime give_up = quorum.executor().now() + limit;
-  co_await cli::in_parallel(quorum.executor(), questions.size(), questions_at_once,
+  co_await in_parallel(quorum.executor(), questions.size(), questions_at_once,
                             [&](std::size_t i) { return check_one(quorum, questions[i], give_up, all_answered); });
   co_return all_answered;
 }
