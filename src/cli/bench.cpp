@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "cli/bench_core.h"
+#include "cli/bench_cost.h"
 #include "cli/bench_load.h"
 #include "cli/demo_check.h"
 #include "cli/flow.h"
@@ -233,9 +234,11 @@ Result<ExitCode> bench(const BenchFlags& flags) {
 
 void add_bench_command(Program& program) {
   const auto flags = std::make_shared<BenchFlags>();
-  CLI::App& app = add_command(program, program.app, "bench",
-                              "Runs a network of its own under load and measures it; 'bench core': one worker",
-                              [flags] { return bench(*flags); });
+  CLI::App& app =
+      add_command(program, program.app, "bench",
+                  "Runs a network of its own under load and measures it; 'bench core': one worker; 'bench cost': "
+                  "what the store is asked for",
+                  [flags] { return bench(*flags); });
   app.require_subcommand(0, 1);
   app.add_option("--validators", flags->validators, "How many")->check(CLI::Range(1, 32))->capture_default_str();
   app.add_option("--workers", flags->workers, "Of each validator")->check(CLI::Range(1, 64))->capture_default_str();
@@ -254,6 +257,7 @@ void add_bench_command(Program& program) {
       ->check(CLI::Range(0, 10'000));
   add_json_flag(app, flags->json);
   add_bench_core_command(program, app);
+  add_bench_cost_command(program, app);
 }
 
 }  // namespace zef::cli

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "base/testing/manual_executor.h"
 #include "base/parallel.h"
+#include "base/testing/manual_executor.h"
 
 namespace zef::cli {
 namespace {

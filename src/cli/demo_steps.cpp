@@ -4,8 +4,8 @@
 
 #include <csignal>
 
-#include "cli/demo_check.h"
 #include "base/parallel.h"
+#include "cli/demo_check.h"
 #include "crypto/sealed.h"
 #include "ledger/shard_map.h"
 #include "protocol/effects.h"

@@ -6,7 +6,6 @@
 #include <csignal>
 
 #include "cli/drill_stage.h"
-#include "cli/flow.h"
 #include "controller/process_driver.h"
 #include "net/rpc.h"
 
@@ -292,24 +291,6 @@ void print_report(const std::string& name, const DrillFlags& flags, const Report
   for (const std::string& line : report.result.wrong) print_out("WRONG: " + line + "\n");
 }
 
-// Turns the loop until the flow has ended, or somebody wants it to.
-template <class T>
-Result<T> run_drill(DrillStage& stage, Task<Result<T>> flow) {
-  stage.loop.on_signals({SIGINT, SIGTERM, SIGHUP}, [&stage](int signal) {
-    if (stage.asked.is_set()) ::_exit(128 + signal);  // impatient: the children are killed with this process
-    stage.asked.set();
-  });
-  std::optional<Result<T>> result;
-  {
-    TaskScope scope;
-    scope.spawn(detail::keep_result(std::move(flow), result));
-    while (!result && !stage.asked.is_set()) stage.loop.turn();
-  }
-  for (const int pid : stage.flags.store_pids) (void)::kill(pid, SIGCONT);  // whatever came between
-  if (!result) return fail(ErrorKind::cancelled, "the drill was interrupted");
-  return std::move(*result);
-}
-
 Result<ExitCode> drill(const std::string& name, const DrillFlags& flags, Scenario scenario, std::uint64_t workers_min,
                        std::vector<std::string> worker_flags, std::vector<std::string> controller_flags) {
   auto stage =
@@ -317,7 +298,7 @@ Result<ExitCode> drill(const std::string& name, const DrillFlags& flags, Scenari
   if (!stage) return std::unexpected(stage.error());
   if (scenario == &zombie) (*stage)->load->leave_out_from(flags.accounts / 2);
   (*stage)->load->set_rate(flags.rate);
-  const auto report = run_drill(**stage, play(**stage, scenario));
+  const auto report = run_stage(**stage, play(**stage, scenario));
   if (!report) return std::unexpected(report.error());
   print_report(name, flags, *report);
   return as_it_must_be(*report) ? ExitCode::ok : ExitCode::failed;
@@ -345,7 +326,7 @@ Result<ExitCode> scale_drill(const DrillFlags& flags) {
   {
     auto stage = DrillStage::make(flags, 1, 1, {}, {});
     if (!stage) return std::unexpected(stage.error());
-    const auto measured = run_drill(**stage, measure_one(**stage));
+    const auto measured = run_stage(**stage, measure_one(**stage));
     if (!measured) return std::unexpected(measured.error());
     one = *measured;
   }

@@ -6,8 +6,8 @@
 #include <map>
 #include <utility>
 
-#include "cli/demo_check.h"
 #include "base/parallel.h"
+#include "cli/demo_check.h"
 #include "crypto/batch_signer.h"
 
 namespace zef::cli {
@@ -152,6 +152,7 @@ Task<> DrillLoad::pay(Client& client) {
   const RequestOrder order = make_order(client.index, 1 + client.index % 10);
   client::ValidatorConnection& validator = connection(client);
   client.asking = true;
+  const MonotonicTime signed_at = parts_.executor.now();
   const auto value = std::make_shared<const Value>(Confirm{order.request});
   const auto asked = std::make_shared<const Bytes>(codec::encode(Query(SubmitOrder{order})));
   MonotonicTime began = parts_.executor.now();
@@ -177,6 +178,7 @@ Task<> DrillLoad::pay(Client& client) {
   }
   waited(began);
   client.asking = false;
+  latencies_.add(parts_.executor.now() - signed_at);
   ++found_.acknowledged;
   client.chain = client::chain_after(parts_.network, client.chain, order.request);
   client.executed.push_back(client.chain.head);

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/bench_load.h"
 #include "client/account_driver.h"
 #include "client/validator_connection.h"
 
@@ -49,6 +50,8 @@ class DrillLoad {
   // No new operations; those under way are finished.
   [[nodiscard]] Task<void> stop();
 
+  // From signing to the acknowledged execution, of operations since the last call.
+  [[nodiscard]] Latencies take_latencies() { return std::exchange(latencies_, {}); }
   [[nodiscard]] std::uint64_t acknowledged() const { return found_.acknowledged; }
   [[nodiscard]] std::uint64_t waiting() const;  // clients that wait for an answer now
   // Waits until nothing is under way inside the validator, and compares.
@@ -85,6 +88,7 @@ class DrillLoad {
   Event all_ended_;
   Event rate_changed_;
   DrillFindings found_;
+  Latencies latencies_;
   TaskScope scope_;  // last: its tasks use everything above
 };
 

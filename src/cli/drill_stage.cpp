@@ -1,6 +1,9 @@
 #include "cli/drill_stage.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
+
+#include <csignal>
 
 #include "crypto/sealed.h"
 #include "net/asio_transport.h"
@@ -170,6 +173,17 @@ Task<bool> DrillStage::wait_until(std::function<bool()> holds, Duration limit) {
     co_await sleep_for(loop, observe_period / 2);
   }
   co_return true;
+}
+
+void listen_to_signals(DrillStage& stage) {
+  stage.loop.on_signals({SIGINT, SIGTERM, SIGHUP}, [&stage](int signal) {
+    if (stage.asked.is_set()) ::_exit(128 + signal);  // impatient: the children are killed with this process
+    stage.asked.set();
+  });
+}
+
+void continue_store(const DrillFlags& flags) {
+  for (const int pid : flags.store_pids) (void)::kill(pid, SIGCONT);
 }
 
 }  // namespace zef::cli

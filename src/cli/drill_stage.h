@@ -11,6 +11,7 @@
 
 #include "cli/drill_load.h"
 #include "cli/fleet_access.h"
+#include "cli/flow.h"
 #include "cli/local_network.h"
 #include "cli/scratch_folder.h"
 
@@ -84,5 +85,25 @@ class DrillStage {
   std::map<std::string, std::size_t> shards_before_;  // by worker name and id
   TaskScope scope_;                                   // last: its tasks use everything above
 };
+
+// Makes SIGINT and the like set `asked`; the second one ends the program at once.
+void listen_to_signals(DrillStage& stage);
+// Lets the store go on, whatever came between.
+void continue_store(const DrillFlags& flags);
+
+// Turns the loop until the flow has ended, or somebody wants it to.
+template <class T>
+Result<T> run_stage(DrillStage& stage, Task<Result<T>> flow) {
+  listen_to_signals(stage);
+  std::optional<Result<T>> result;
+  {
+    TaskScope scope;
+    scope.spawn(detail::keep_result(std::move(flow), result));
+    while (!result && !stage.asked.is_set()) stage.loop.turn();
+  }
+  continue_store(stage.flags);
+  if (!result) return fail(ErrorKind::cancelled, "interrupted");
+  return std::move(*result);
+}
 
 }  // namespace zef::cli

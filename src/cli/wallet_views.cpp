@@ -2,9 +2,9 @@
 // key, copies of keys.
 #include <fmt/core.h>
 
+#include "base/parallel.h"
 #include "cli/files.h"
 #include "cli/genesis_file.h"
-#include "base/parallel.h"
 #include "cli/wallet_commands.h"
 #include "cli/wallet_session.h"
 #include "cli/wallet_text.h"
