@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -81,23 +82,45 @@ Task<Result<void>> initialise_store(store::ObjectStore& store, Rng& rng, const S
   co_return Result<void>{};
 }
 
-Task<Result<MapSnapshot>> read_map(store::ObjectStore& store) {
-  MapSnapshot map;
-  std::set<WorkerId> owners;
+Task<Result<bool>> MapReader::read() {
+  constexpr std::size_t group_size = protocol::shard_count / group_count;
+  std::vector<Versioned<ShardGroup>> changed;
+  std::vector<const ShardEntry*> entries(protocol::shard_count);
   for (std::size_t group = 0; group < group_count; ++group) {
-    auto got = co_await read_group(store, group);
+    auto got = co_await read_group_unless(store_, group, tags_[group]);
     if (!got) co_return std::unexpected(std::move(got.error()));
-    for (ShardEntry& entry : got->value.entries) {
-      if (entry.owner != WorkerId{}) owners.insert(entry.owner);
-      map.entries.push_back(std::move(entry));
-    }
+    if (*got) changed.push_back(std::move(**got));
+    const ShardEntry* first = *got ? changed.back().value.entries.data() : &snapshot_.entries[group * group_size];
+    for (std::size_t i = 0; i < group_size; ++i) entries[group * group_size + i] = first + i;
   }
+  std::set<WorkerId> owners;
+  const WorkerId* last = nullptr;
+  for (const ShardEntry* entry : entries) {
+    if (entry->owner != WorkerId{} && (last == nullptr || *last != entry->owner)) owners.insert(entry->owner);
+    last = &entry->owner;
+  }
+  std::vector<WorkerHead> workers;
   for (const WorkerId& owner : owners) {
-    auto head = co_await read_head(store, owner);
+    auto head = co_await read_head(store_, owner);
     if (!head) co_return std::unexpected(std::move(head.error()));
-    map.workers.push_back(std::move(head->value));
+    workers.push_back(std::move(head->value));
   }
-  co_return map;
+  if (changed.empty() && workers == snapshot_.workers) co_return false;
+  snapshot_.workers = std::move(workers);
+  snapshot_.entries.resize(protocol::shard_count);
+  for (Versioned<ShardGroup>& group : changed) {
+    std::ranges::move(group.value.entries,
+                      snapshot_.entries.begin() + static_cast<std::ptrdiff_t>(group.value.group * group_size));
+    tags_[group.value.group] = std::move(group.tag);
+  }
+  co_return true;
+}
+
+Task<Result<MapSnapshot>> read_map(store::ObjectStore& store) {
+  MapReader reader(store);
+  auto read = co_await reader.read();
+  if (!read) co_return std::unexpected(std::move(read.error()));
+  co_return std::move(reader).take();
 }
 
 }  // namespace zef::ledger

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -104,6 +105,21 @@ struct MapSnapshot {
   std::vector<WorkerHead> workers;  // of the owners that it names
 };
 Task<Result<MapSnapshot>> read_map(store::ObjectStore& store);
+
+// For who reads it again and again: groups that are as they were are not decoded again.
+class MapReader {
+ public:
+  explicit MapReader(store::ObjectStore& store) : store_(store) {}
+  // True: the map is another one than before. After a failure the snapshot is the one before.
+  Task<Result<bool>> read();
+  [[nodiscard]] const MapSnapshot& snapshot() const { return snapshot_; }
+  [[nodiscard]] MapSnapshot take() && { return std::move(snapshot_); }
+
+ private:
+  store::ObjectStore& store_;
+  MapSnapshot snapshot_;
+  std::array<store::Tag, group_count> tags_;
+};
 
 // What a store belongs to. Made once; any other network or validator is refused ("foreign store").
 struct StoreIdentity {
