@@ -11,7 +11,7 @@ using std::chrono::seconds;
 namespace {
 
 constexpr Duration weigh_period = milliseconds(500);
-constexpr Duration quiet_look_period = milliseconds(10);
+constexpr Duration quiet_look_period = milliseconds(20);
 constexpr Duration settle_time = seconds(1);  // for what attackers have under way
 constexpr std::size_t flows_at_a_time = 16;
 constexpr std::size_t again_after_restart = 24;
