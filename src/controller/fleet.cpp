@@ -179,12 +179,10 @@ std::vector<WorkerReport> Fleet::reports() {
 }
 
 Task<Result<ShardOwners>> Fleet::owners() {
-  auto map = co_await ledger::read_map(executor_, store_);
-  if (!map) co_return std::unexpected(std::move(map.error()));
-  map_ = std::move(*map);
+  if (const auto read = co_await map_.read(); !read) co_return std::unexpected(read.error());
   ShardOwners out;
-  for (const ledger::ShardEntry& entry : map_.entries) out.push_back(entry.owner);
-  for (const ledger::WorkerHead& head : map_.workers)
+  for (const ledger::ShardEntry& entry : map().entries) out.push_back(entry.owner);
+  for (const ledger::WorkerHead& head : map().workers)
     if (std::holds_alternative<ledger::Active>(head.state)) meet(head);
   co_return out;
 }

@@ -49,7 +49,7 @@ class Fleet final : public Workers {
   Task<Result<void>> look();
 
   [[nodiscard]] std::vector<FleetMember> members() const;
-  [[nodiscard]] const ledger::MapSnapshot& map() const { return map_; }  // as owners() has read it last
+  [[nodiscard]] const ledger::MapSnapshot& map() const { return map_.snapshot(); }  // as owners() has read it last
 
   [[nodiscard]] std::vector<WorkerReport> reports() override;
   Task<Result<ShardOwners>> owners() override;
@@ -82,7 +82,7 @@ class Fleet final : public Workers {
   std::map<WorkerId, std::shared_ptr<Member>> members_;
   std::set<WorkerId> sealed_;
   std::map<std::pair<WorkerId, WorkerId>, std::shared_ptr<Batch>> batches_;
-  ledger::MapSnapshot map_;
+  ledger::MapReader map_;
   TaskScope scope_;  // last: its tasks use everything above
 };
 

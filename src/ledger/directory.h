@@ -29,18 +29,17 @@ class Directory {
   [[nodiscard]] const WorkerHead* owner_of(protocol::ShardId shard) const;
   // The map's entry, whoever owns it; nullptr before the first refresh.
   [[nodiscard]] const ShardEntry* entry_of(protocol::ShardId shard) const;
-  [[nodiscard]] const MapSnapshot& snapshot() const { return snapshot_; }
-  [[nodiscard]] bool known() const { return !snapshot_.entries.empty(); }
+  [[nodiscard]] const MapSnapshot& snapshot() const { return map_.snapshot(); }
+  [[nodiscard]] bool known() const { return !snapshot().entries.empty(); }
 
  private:
   Task<> run();
-  void adopt(MapSnapshot snapshot);
+  void adopt();
 
   Executor& executor_;
-  store::ObjectStore& store_;
   Options options_;
-  MapSnapshot snapshot_;
-  std::vector<int> worker_of_shard_;  // index into snapshot_.workers, -1 for none
+  MapReader map_;
+  std::vector<int> worker_of_shard_;  // index into snapshot().workers, -1 for none
   std::move_only_function<void()> on_change_;
   Event wanted_;
   TaskScope scope_;  // last: its task uses everything above

@@ -64,20 +64,24 @@ Slot GarbageCollector::old_enough(const WorkerId& worker, Slot garbage_end) {
   return result;
 }
 
-Task<Result<GarbageCollector::View>> GarbageCollector::read_view() {
-  View view;
+Task<Result<void>> GarbageCollector::read_view() {
   for (std::size_t group = 0; group < group_count; ++group) {
-    auto got = co_await read_group(parts_.store, group);
+    auto got = co_await read_group_unless(parts_.store, group, groups_[group].tag);
     if (!got) co_return std::unexpected(std::move(got.error()));
-    for (const ShardEntry& entry : got->value.entries) {
+    if (!*got) continue;
+    groups_[group] = std::move(**got);
+    needed_from_.clear();  // also if a later group cannot be read
+  }
+  if (!needed_from_.empty()) co_return Result<void>{};
+  for (const auto& group : groups_) {
+    for (const ShardEntry& entry : group.value.entries) {
       for (const LineageEntry& line : entry.lineage) {
-        const auto [at, added] = view.needed_from.emplace(line.worker, line.from);
+        const auto [at, added] = needed_from_.emplace(line.worker, line.from);
         if (!added) at->second = std::min(at->second, line.from);
       }
     }
-    view.groups.push_back(std::move(got->value));
   }
-  co_return view;
+  co_return Result<void>{};
 }
 
 Task<Result<std::vector<GarbageCollector::SealedLog>>> GarbageCollector::sealed_logs() {
@@ -100,24 +104,23 @@ Task<Result<void>> GarbageCollector::collect(Slot confirmed) {
     if (!logs) co_return std::unexpected(std::move(logs.error()));
     sealed = std::move(*logs);
   }
-  auto view = co_await read_view();
-  if (!view) co_return std::unexpected(std::move(view.error()));
-  all_logs_ = view->groups.front().entries.front().owner == parts_.self;
+  if (auto read = co_await read_view(); !read) co_return read;
+  all_logs_ = groups_.front().value.entries.front().owner == parts_.self;
 
-  const auto own = view->needed_from.find(parts_.self);
-  if (own != view->needed_from.end())
+  const auto own = needed_from_.find(parts_.self);
+  if (own != needed_from_.end())
     if (auto done = co_await trim(parts_.self, std::min(mutant("delete_covered") ? confirmed : own->second, confirmed),
                                   std::nullopt);
         !done)
       co_return done;
   for (const SealedLog& log : sealed) {
-    const auto needed = view->needed_from.find(log.worker);
-    const Slot garbage_end = needed == view->needed_from.end() ? log.end : std::min(needed->second, log.end);
+    const auto needed = needed_from_.find(log.worker);
+    const Slot garbage_end = needed == needed_from_.end() ? log.end : std::min(needed->second, log.end);
     if (auto done = co_await trim(log.worker, garbage_end, log.end); !done) co_return done;
   }
-  for (const ShardGroup& group : view->groups) {
-    if (group.entries.front().owner != parts_.self) continue;
-    if (auto done = co_await delete_checkpoints(group); !done) co_return done;
+  for (const auto& group : groups_) {
+    if (group.value.entries.front().owner != parts_.self) continue;
+    if (auto done = co_await delete_checkpoints(group.value); !done) co_return done;
   }
   co_return Result<void>{};
 }

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "ledger/archive.h"
+#include "ledger/objects.h"
 #include "ledger/shard_map.h"
 
 namespace zef::ledger {
@@ -42,12 +43,7 @@ class GarbageCollector {
     WorkerId worker;
     Slot end = 0;
   };
-  // Our map of one moment.
-  struct View {
-    std::vector<ShardGroup> groups;
-    std::map<WorkerId, Slot> needed_from;  // lowest slot that any lineage covers
-  };
-  Task<Result<View>> read_view();
+  Task<Result<void>> read_view();
   Task<Result<std::vector<SealedLog>>> sealed_logs();
   Task<Result<void>> trim(WorkerId worker, Slot garbage_end, std::optional<Slot> sealed_at);
   Task<Result<void>> delete_slots(WorkerId worker, Slot end);
@@ -57,7 +53,10 @@ class GarbageCollector {
 
   Parts parts_;
   Duration grace_;
-  bool all_logs_ = false;  // the first shard of all was ours in the last pass
+  // Our map of one moment.
+  std::vector<Versioned<ShardGroup>> groups_{group_count};
+  std::map<WorkerId, Slot> needed_from_;  // lowest slot that any lineage covers
+  bool all_logs_ = false;                 // the first shard of all was ours in the last pass
   std::map<WorkerId, std::deque<std::pair<MonotonicTime, Slot>>> garbage_since_;
   std::map<std::string, MonotonicTime> unnamed_since_;
   std::set<WorkerId> finished_;  // sealed logs of which only the SEAL is left

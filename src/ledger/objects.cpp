@@ -58,15 +58,23 @@ Result<ShardGroup> decode_group(std::size_t group, ByteView bytes) {
   return decoded;
 }
 
-Task<Result<Versioned<ShardGroup>>> read_group(store::ObjectStore& store, std::size_t group) {
+Task<Result<std::optional<Versioned<ShardGroup>>>> read_group_unless(store::ObjectStore& store, std::size_t group,
+                                                                     store::Tag known) {
   auto got = co_await store.get(group_key(group));
   if (!got) co_return store_error(group_key(group), std::move(got.error()));
   if (!*got)
     co_return fail(ErrorKind::not_found,
                    fmt::format("{} is missing: this store was not initialised, or not completely", group_key(group)));
+  if (!known.text.empty() && (*got)->tag == known) co_return std::nullopt;
   auto decoded = decode_group(group, (*got)->bytes);
   if (!decoded) co_return std::unexpected(std::move(decoded.error()));
   co_return Versioned<ShardGroup>{std::move(*decoded), std::move((*got)->tag)};
+}
+
+Task<Result<Versioned<ShardGroup>>> read_group(store::ObjectStore& store, std::size_t group) {
+  auto got = co_await read_group_unless(store, group, {});
+  if (!got) co_return std::unexpected(std::move(got.error()));
+  co_return std::move(**got);
 }
 
 Result<WorkerHead> decode_head(const WorkerId& worker, ByteView bytes) {

@@ -46,6 +46,10 @@ struct Versioned {
 // ascending. not_found: the store was never initialised.
 [[nodiscard]] Result<ShardGroup> decode_group(std::size_t group, ByteView bytes);
 Task<Result<Versioned<ShardGroup>>> read_group(store::ObjectStore& store, std::size_t group);
+// Nothing if the object still has the known tag (an empty one is none): for who reads the map again and again, as
+// decoding costs the most.
+Task<Result<std::optional<Versioned<ShardGroup>>>> read_group_unless(store::ObjectStore& store, std::size_t group,
+                                                                     store::Tag known);
 
 // A worker's head. Every owner in the map has one: it is made before the map names its worker, and stays.
 [[nodiscard]] Result<WorkerHead> decode_head(const WorkerId& worker, ByteView bytes);

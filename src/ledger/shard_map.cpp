@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -32,9 +33,9 @@ Result<void> compare_identity(ByteView bytes, const StoreIdentity& expected) {
 }
 
 constexpr std::size_t reads_in_flight = 16;
+constexpr std::size_t group_size = protocol::shard_count / group_count;
 
 ShardGroup first_group(std::size_t group, const std::vector<std::string>& names, Rng& rng) {
-  constexpr std::size_t group_size = protocol::shard_count / group_count;
   ShardGroup out;
   out.group = static_cast<std::uint32_t>(group);
   out.nonce = random_id<decltype(out.nonce)>(rng);
@@ -86,8 +87,10 @@ Task<Result<void>> initialise_store(store::ObjectStore& store, Rng& rng, const S
 
 namespace {
 
-Task<void> read_one_group(store::ObjectStore& store, std::size_t group, Result<Versioned<ShardGroup>>& out) {
-  out = co_await read_group(store, group);
+using MaybeGroup = Result<std::optional<Versioned<ShardGroup>>>;
+
+Task<void> read_one_group(store::ObjectStore& store, std::size_t group, store::Tag known, MaybeGroup& out) {
+  out = co_await read_group_unless(store, group, std::move(known));
 }
 Task<void> read_one_head(store::ObjectStore& store, WorkerId worker, Result<WorkerHead>& out) {
   auto head = co_await read_head(store, worker);
@@ -99,28 +102,55 @@ Task<void> read_one_head(store::ObjectStore& store, WorkerId worker, Result<Work
 
 }  // namespace
 
-Task<Result<MapSnapshot>> read_map(Executor& executor, store::ObjectStore& store) {
-  std::vector<Result<Versioned<ShardGroup>>> groups(group_count);
-  co_await in_parallel(executor, group_count, reads_in_flight,
-                       [&](std::size_t group) { return read_one_group(store, group, groups[group]); });
-  MapSnapshot map;
-  std::set<WorkerId> distinct;
-  for (auto& group : groups) {
-    if (!group) co_return std::unexpected(std::move(group.error()));
-    for (ShardEntry& entry : group->value.entries) {
-      if (entry.owner != WorkerId{}) distinct.insert(entry.owner);
-      map.entries.push_back(std::move(entry));
-    }
+std::vector<WorkerId> MapReader::owners_with(const std::vector<Versioned<ShardGroup>>& changed) const {
+  std::vector<const ShardEntry*> entries;
+  for (const ShardEntry& entry : snapshot_.entries) entries.push_back(&entry);
+  entries.resize(protocol::shard_count);
+  for (const Versioned<ShardGroup>& group : changed)
+    for (std::size_t i = 0; i < group_size; ++i) entries[group.value.group * group_size + i] = &group.value.entries[i];
+  std::set<WorkerId> owners;
+  const WorkerId* last = nullptr;  // neighbours mostly have one owner
+  for (const ShardEntry* entry : entries) {
+    if (entry->owner != WorkerId{} && (last == nullptr || *last != entry->owner)) owners.insert(entry->owner);
+    last = &entry->owner;
   }
-  const std::vector<WorkerId> owners(distinct.begin(), distinct.end());
+  return {owners.begin(), owners.end()};
+}
+
+Task<Result<bool>> MapReader::read() {
+  std::vector<MaybeGroup> groups(group_count);
+  co_await in_parallel(executor_, group_count, reads_in_flight,
+                       [&](std::size_t group) { return read_one_group(store_, group, tags_[group], groups[group]); });
+  std::vector<Versioned<ShardGroup>> changed;
+  for (MaybeGroup& group : groups) {
+    if (!group) co_return std::unexpected(std::move(group.error()));
+    if (*group) changed.push_back(std::move(**group));
+  }
+  const std::vector<WorkerId> owners = owners_with(changed);
   std::vector<Result<WorkerHead>> heads(owners.size());
-  co_await in_parallel(executor, owners.size(), reads_in_flight,
-                       [&](std::size_t i) { return read_one_head(store, owners[i], heads[i]); });
+  co_await in_parallel(executor_, owners.size(), reads_in_flight,
+                       [&](std::size_t i) { return read_one_head(store_, owners[i], heads[i]); });
+  std::vector<WorkerHead> workers;
   for (auto& head : heads) {
     if (!head) co_return std::unexpected(std::move(head.error()));
-    map.workers.push_back(std::move(*head));
+    workers.push_back(std::move(*head));
   }
-  co_return map;
+  if (changed.empty() && workers == snapshot_.workers) co_return false;
+  snapshot_.workers = std::move(workers);
+  snapshot_.entries.resize(protocol::shard_count);
+  for (Versioned<ShardGroup>& group : changed) {
+    std::ranges::move(group.value.entries,
+                      snapshot_.entries.begin() + static_cast<std::ptrdiff_t>(group.value.group * group_size));
+    tags_[group.value.group] = std::move(group.tag);
+  }
+  co_return true;
+}
+
+Task<Result<MapSnapshot>> read_map(Executor& executor, store::ObjectStore& store) {
+  MapReader reader(executor, store);
+  auto read = co_await reader.read();
+  if (!read) co_return std::unexpected(std::move(read.error()));
+  co_return std::move(reader).take();
 }
 
 }  // namespace zef::ledger

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -104,6 +105,28 @@ struct MapSnapshot {
   std::vector<WorkerHead> workers;  // of the owners that it names
 };
 Task<Result<MapSnapshot>> read_map(Executor& executor, store::ObjectStore& store);
+
+template <class T>
+struct Versioned;
+
+// For who reads it again and again: groups that are as they were are not decoded again.
+class MapReader {
+ public:
+  MapReader(Executor& executor, store::ObjectStore& store) : executor_(executor), store_(store) {}
+  // True: the map is another one than before. After a failure the snapshot is the one before.
+  Task<Result<bool>> read();
+  [[nodiscard]] const MapSnapshot& snapshot() const { return snapshot_; }
+  [[nodiscard]] MapSnapshot take() && { return std::move(snapshot_); }
+
+ private:
+  // The owners in the snapshot with these groups in the place of its own.
+  [[nodiscard]] std::vector<WorkerId> owners_with(const std::vector<Versioned<ShardGroup>>& changed) const;
+
+  Executor& executor_;
+  store::ObjectStore& store_;
+  MapSnapshot snapshot_;
+  std::array<store::Tag, group_count> tags_;
+};
 
 // What a store belongs to. Made once; any other network or validator is refused ("foreign store").
 struct StoreIdentity {

@@ -47,7 +47,7 @@ void Chronicle::created(const std::string& key, ByteView bytes) {
 void Chronicle::take(const ledger::LogRecord& stored) {
   const auto record = codec::decode<shard::Record>(stored.body);
   if (!record) return journal_.violation("I5", name_, "a record of the log does not decode");
-  records_[stored.shard][stored.shard_epoch].push_back(stored.body);
+  records_[stored.shard.value()][stored.shard_epoch].push_back(stored.body);
   std::visit([&](const auto& what) { take(stored.shard, what); }, *record);
 }
 
@@ -98,12 +98,12 @@ void Chronicle::take(ShardId /*shard*/, const Executed& record) {
 }
 
 void Chronicle::take(ShardId shard, const EffectsReceived& record) {
-  std::uint64_t& mark = marks_[{record.source, shard}];
-  if (record.first != mark)
+  std::uint64_t& due = mark(record.source, shard);
+  if (record.first != due)
     journal_.violation("I4", name_,
                        fmt::format("{}: shard {} applies effects of shard {} from {} on, {} were due", name_,
-                                   shard.value(), record.source.value(), record.first, mark));
-  mark = record.first + record.effects.size();
+                                   shard.value(), record.source.value(), record.first, due));
+  due = record.first + record.effects.size();
   for (const Effect& effect : record.effects) {
     const auto* credit = std::get_if<Credit>(&effect);
     if (credit && !executed_at(credit->sender, credit->sequence_number))
@@ -122,7 +122,7 @@ void Chronicle::take(ShardId shard, const EffectsReceived& record) {
 }
 
 void Chronicle::take(ShardId shard, const shard::EffectsAcknowledged& record) {
-  if (marks_[{shard, record.destination}] < record.up_to)
+  if (mark(shard, record.destination) < record.up_to)
     journal_.violation("I4", name_,
                        fmt::format("{}: shard {} forgets effects for shard {} up to {}, which has not got them durably",
                                    name_, shard.value(), record.destination.value(), record.up_to));
@@ -183,19 +183,18 @@ Chronicle::Rebuilt Chronicle::rebuild() const {
   const auto genesis_accounts = shard::genesis_by_shard(genesis_);
   for (std::uint16_t number = 0; number < shard_count; ++number) {
     const ShardId id(number);
-    const auto found = records_.find(id);
-    if (found == records_.end() && genesis_accounts[number].empty()) continue;
+    const auto& records = records_[number];
+    if (records.empty() && genesis_accounts[number].empty()) continue;
     shard::Shard shard(id, rules_);
     shard.apply_genesis(genesis_, genesis_accounts[number]);
-    if (found != records_.end())
-      for (const auto& [epoch, bodies] : found->second)
-        for (const Bytes& body : bodies) {
-          const auto record = codec::decode<shard::Record>(body);
-          const auto replayed = record ? shard.replay(*record) : fail(ErrorKind::corrupt, "undecodable");
-          if (!replayed)
-            journal_.violation(
-                "I5", name_, fmt::format("{}: shard {} does not replay: {}", name_, number, replayed.error().message));
-        }
+    for (const auto& [epoch, bodies] : records)
+      for (const Bytes& body : bodies) {
+        const auto record = codec::decode<shard::Record>(body);
+        const auto replayed = record ? shard.replay(*record) : fail(ErrorKind::corrupt, "undecodable");
+        if (!replayed)
+          journal_.violation("I5", name_,
+                             fmt::format("{}: shard {} does not replay: {}", name_, number, replayed.error().message));
+      }
     add_to(rebuilt.totals, shard.totals());
     for (const Uid& uid : shard.accounts()) {
       rebuilt.accounts.emplace(uid, *shard.account_digest(uid));

@@ -58,6 +58,10 @@ class Chronicle {
     bool sealed = false;
     std::map<std::uint64_t, std::variant<ledger::Segment, ledger::Seal>> early;  // an earlier slot is missing
   };
+  // What the second shard has received from the first, durably.
+  [[nodiscard]] std::uint64_t& mark(protocol::ShardId source, protocol::ShardId destination) {
+    return marks_[std::uint32_t{source.value()} << 16 | destination.value()];
+  }
   [[nodiscard]] bool has_quorum(const protocol::Certificate& certificate) const;
   void take(const ledger::LogRecord& record);
   void take(protocol::ShardId shard, const shard::VoteMade& record);
@@ -77,11 +81,11 @@ class Chronicle {
   std::map<std::string, Log> logs_;  // by worker id, hexadecimal
   std::unordered_map<Place, protocol::Hash, PlaceHash> votes_;
   std::unordered_map<protocol::Uid, std::vector<protocol::Hash>> executed_;
-  std::map<std::pair<protocol::ShardId, protocol::ShardId>, std::uint64_t> marks_;  // source, destination
-  std::unordered_map<Place, std::vector<protocol::Uid>, PlaceHash> received_;       // by the request: who was credited
+  std::unordered_map<std::uint32_t, std::uint64_t> marks_;
+  std::unordered_map<Place, std::vector<protocol::Uid>, PlaceHash> received_;  // by the request: who was credited
   std::map<protocol::Uid, shard::InstanceChanged> instances_;
   std::map<std::tuple<protocol::Uid, protocol::Round>, protocol::Decision> precommits_;
-  std::map<protocol::ShardId, std::map<std::uint64_t, std::vector<Bytes>>> records_;  // by epoch
+  std::vector<std::map<std::uint64_t, std::vector<Bytes>>> records_{protocol::shard_count};  // by shard and epoch
   std::uint64_t conflicts_ = 0;
 };
 

@@ -11,6 +11,9 @@ using std::chrono::seconds;
 namespace {
 
 constexpr Duration weigh_period = milliseconds(500);
+constexpr Duration quiet_look_period = milliseconds(20);
+constexpr Duration settle_time = seconds(1);  // for what attackers have under way
+constexpr std::size_t flows_at_a_time = 16;
 constexpr std::size_t again_after_restart = 24;
 constexpr std::size_t again_at_the_end = 100;  // of each validator
 constexpr int rounds_max = 8;
@@ -29,7 +32,7 @@ Judge::Judge(World world, SimRng rng)
       rng_(rng),
       process_(world.schedule.make_process()),
       transport_(world.network.transport(process_, world.network.new_site())),
-      quorum_(process_, rng_, *transport_, world.rules, world.addresses),
+      quorum_(process_, rng_, *transport_, world.rules, world.addresses, {.root_cache_entries = 256}),
       witness_(world.rules, world.journal) {
   for (std::size_t v = 0; v < world_.validators.size(); ++v) {
     Validator& validator = *world_.validators[v];
@@ -169,7 +172,9 @@ void Judge::ask_again(std::size_t validator, std::size_t most) {
     const std::size_t place = i < most / 2 && i < all.size() ? all.size() - 1 - i : rng_.pick(all.size());
     const Witness::Voted voted = *all[place];
     ++asked_again_;
+    ++answers_due_;
     clients_[validator]->call(*voted.query, seconds(20), [this, voted](const Result<Bytes>& answer) {
+      --answers_due_;
       if (answer) witness_.judge_again(voted, *answer);
     });
   }
@@ -181,6 +186,17 @@ bool Judge::all_quiet() const {
     if (!world_.validators[v]->complete()) return false;
     const Totals totals = world_.validators[v]->totals();
     if (totals.effects_waiting > 0 || totals.fees != totals.fees_credited) return false;
+  }
+  return true;
+}
+
+// Looks now and then: a look goes over all shards of all validators.
+bool Judge::await_quiet(Duration limit) {
+  const MonotonicTime end = process_.now() + limit;
+  while (!all_quiet()) {
+    const MonotonicTime next = process_.now() + quiet_look_period;
+    if (next > end) return false;
+    world_.schedule.run_until([&] { return process_.now() >= next; }, limit);
   }
   return true;
 }
@@ -219,23 +235,24 @@ void Judge::finish(const std::vector<Uid>& known) {
   bool equal = false;
   for (int round = 0; round < rounds_max && !equal; ++round) {
     std::size_t at = 0;
-    std::size_t left = 16;
-    for (std::size_t i = 0; i < 16; ++i) scope_.spawn(bring_up(accounts, at, left));
+    std::size_t left = flows_at_a_time;
+    for (std::size_t i = 0; i < flows_at_a_time; ++i) scope_.spawn(bring_up(accounts, at, left));
     if (!world_.schedule.run_until([&] { return left == 0; }, std::chrono::minutes(20))) break;
-    if (!world_.schedule.run_until([this] { return all_quiet(); }, std::chrono::minutes(3))) continue;
+    if (!await_quiet(std::chrono::minutes(3))) continue;
     equal = all_equal(accounts);
   }
   for (std::size_t v = 0; v < world_.validators.size(); ++v)
     if (honest(v)) ask_again(v, again_at_the_end);
-  const MonotonicTime end = process_.now() + seconds(5);
-  world_.schedule.run_until([&] { return process_.now() >= end; }, seconds(10));
+  const MonotonicTime settled = process_.now() + settle_time;
+  world_.schedule.run_until([&] { return answers_due_ == 0 && process_.now() >= settled; }, seconds(30));
   scope_.clear();
-  if (!all_quiet())
+  if (!await_quiet(seconds(10)))
     world_.journal.violation("I3", "validator", "effects or fees are still under way in an honest validator");
   compare_logs();
-  bool done = false;
-  scope_.spawn(compare_answers(accounts, done));
-  if (!world_.schedule.run_until([&] { return done; }, std::chrono::minutes(10)))
+  std::size_t at = 0;
+  std::size_t left = flows_at_a_time;
+  for (std::size_t i = 0; i < flows_at_a_time; ++i) scope_.spawn(compare_answers(accounts, at, left));
+  if (!world_.schedule.run_until([&] { return left == 0; }, std::chrono::minutes(10)))
     world_.journal.violation("I6", "validator", "questions about accounts are not answered");
   world_.journal.count("checks: supply weighed", weighed_);
   world_.journal.count("checks: votes asked again", asked_again_);
@@ -289,8 +306,9 @@ void Judge::compare_logs() {
 }
 
 // What the workers say now is what their logs say.
-Task<void> Judge::compare_answers(std::vector<Uid> accounts, bool& done) {
-  for (const Uid& account : accounts) {
+Task<void> Judge::compare_answers(const std::vector<Uid>& accounts, std::size_t& at, std::size_t& left) {
+  while (at < accounts.size()) {
+    const Uid& account = accounts[at++];
     for (std::size_t v = 0; v < world_.validators.size(); ++v) {
       if (!honest(v)) continue;
       const auto found = rebuilt_[v].states.find(account);
@@ -307,7 +325,7 @@ Task<void> Judge::compare_answers(std::vector<Uid> accounts, bool& done) {
             fmt::format("validator {} says of account {} what its log does not say", v, account.text()));
     }
   }
-  done = true;
+  --left;
 }
 
 }  // namespace zef::sim

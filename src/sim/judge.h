@@ -54,9 +54,10 @@ class Judge {
   void ask_again(std::size_t validator, std::size_t most);
   [[nodiscard]] bool honest(std::size_t validator) const { return !world_.byzantine[validator]; }
   [[nodiscard]] bool all_quiet() const;
+  bool await_quiet(Duration limit);
   [[nodiscard]] bool all_equal(const std::vector<protocol::Uid>& accounts) const;
   Task<void> bring_up(const std::vector<protocol::Uid>& accounts, std::size_t& at, std::size_t& left);
-  Task<void> compare_answers(std::vector<protocol::Uid> accounts, bool& done);
+  Task<void> compare_answers(const std::vector<protocol::Uid>& accounts, std::size_t& at, std::size_t& left);
   void compare_logs();
   void compare_with_books(std::size_t validator);
 
@@ -81,6 +82,7 @@ class Judge {
   protocol::Balance fees_ = 0;
   std::uint64_t weighed_ = 0;
   std::uint64_t asked_again_ = 0;
+  std::uint64_t answers_due_ = 0;  // of what was asked again
   TaskScope scope_;
 };
 

@@ -4,9 +4,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <deque>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "base/check.h"
@@ -44,29 +47,42 @@ WorldResult from_json(const std::string& text) {
   return result;
 }
 
+// A process and the seeds whose results it writes, a line each, in their order.
 struct Child {
-  std::uint64_t seed = 0;
+  std::uint64_t first = 0;
+  std::uint64_t count = 0;
   int pipe = -1;
 };
 
-// In the child: never returns.
-[[noreturn]] void run_child(WorldOptions options, int out) {
-  WorldResult result = run_world(options);
-  if (!result.violations.empty() && !options.traced) {
-    options.traced = true;
-    result = run_world(options);
-  }
-  const std::string text = to_json(result);
+constexpr std::uint64_t seeds_of_a_child_max = 8;
+
+void write_line(int out, std::string text) {
+  text += '\n';
   std::size_t written = 0;
   while (written < text.size()) {
     const auto count = ::write(out, text.data() + written, text.size() - written);
-    if (count <= 0) break;
+    if (count <= 0) ::_exit(1);
     written += static_cast<std::size_t>(count);
+  }
+}
+
+// In the child: never returns.
+[[noreturn]] void run_child(WorldOptions options, std::uint64_t seeds, int out) {
+  const bool traced = options.traced;
+  for (; seeds > 0; --seeds, ++options.seed) {
+    options.traced = traced;
+    WorldResult result = run_world(options);
+    if (!result.violations.empty() && !traced) {
+      options.traced = true;
+      result = run_world(options);
+    }
+    write_line(out, to_json(result));
   }
   ::_exit(0);
 }
 
-Child start_child(const WorldOptions& options) {
+Child start_child(WorldOptions options, std::uint64_t first, std::uint64_t count) {
+  options.seed = first;
   int ends[2];
   ZEF_CHECK(::pipe(ends) == 0);
   std::fflush(stdout);
@@ -74,23 +90,27 @@ Child start_child(const WorldOptions& options) {
   ZEF_CHECK(pid >= 0);
   if (pid == 0) {
     ::close(ends[0]);
-    run_child(options, ends[1]);
+    run_child(options, count, ends[1]);
   }
   ::close(ends[1]);
-  return {options.seed, ends[0]};
+  return {first, count, ends[0]};
 }
 
-// Reads until the child has closed its end.
-std::string read_all(int pipe) {
-  std::string text;
-  char buffer[65536];
+// The next whole line; nothing when the child has closed its end.
+std::optional<std::string> read_line(int pipe, std::string& buffer) {
+  std::size_t searched = 0;
   for (;;) {
-    const auto count = ::read(pipe, buffer, sizeof buffer);
-    if (count <= 0) break;
-    text.append(buffer, static_cast<std::size_t>(count));
+    if (const auto end = buffer.find('\n', searched); end != std::string::npos) {
+      std::string line = buffer.substr(0, end);
+      buffer.erase(0, end + 1);
+      return line;
+    }
+    searched = buffer.size();
+    char chunk[65536];
+    const auto count = ::read(pipe, chunk, sizeof chunk);
+    if (count <= 0) return std::nullopt;
+    buffer.append(chunk, static_cast<std::size_t>(count));
   }
-  ::close(pipe);
-  return text;
 }
 
 double cpu_of_children() {
@@ -110,35 +130,45 @@ RunSummary run_seeds(const RunOptions& options, const std::function<void(const W
   const double cpu_before = cpu_of_children();
   const auto passed = [&] { return std::chrono::steady_clock::now() - begin; };
   RunSummary summary;
+  const auto take = [&](const WorldResult& result) {
+    ++summary.seeds;
+    summary.operations += result.operations;
+    summary.faults += result.faults;
+    summary.violations += result.violations.empty() ? 0 : 1;
+    on_result(result);
+    return result.violations.empty() || !options.stop_at_violation;
+  };
+  // Who stops at the first violation expects it soon.
+  const std::uint64_t seeds_each =
+      options.stop_at_violation ? 1 : std::clamp<std::uint64_t>(options.seeds / (2 * jobs), 1, seeds_of_a_child_max);
   std::deque<Child> children;  // in the order of their starts: results are read in this order
   std::uint64_t begun = 0;
   bool stopping = false;
   while (true) {
     while (!stopping && children.size() < jobs && begun < options.seeds &&
            (options.time_max == Duration::zero() || passed() < options.time_max)) {
-      WorldOptions world = options.world;
-      world.seed += begun++;
-      children.push_back(start_child(world));
+      const std::uint64_t count = std::min(seeds_each, options.seeds - begun);
+      children.push_back(start_child(options.world, options.world.seed + begun, count));
+      begun += count;
     }
     if (children.empty()) break;
     const Child child = children.front();
     children.pop_front();
-    const std::string text = read_all(child.pipe);
-    WorldResult result;
-    if (text.empty() || text.back() != '}') {
-      result.seed = child.seed;
-      result.violations.push_back({"check", "the process ended at a failed check", "", {}});
-    } else {
-      result = from_json(text);
+    std::string buffer;
+    std::uint64_t ended = 0;
+    for (; ended < child.count; ++ended) {
+      const auto line = read_line(child.pipe, buffer);
+      if (!line) break;
+      stopping |= !take(from_json(*line));
     }
-    ++summary.seeds;
-    summary.operations += result.operations;
-    summary.faults += result.faults;
-    if (!result.violations.empty()) {
-      ++summary.violations;
-      stopping |= options.stop_at_violation;
-    }
-    on_result(result);
+    ::close(child.pipe);
+    if (ended == child.count) continue;
+    WorldResult failed;
+    failed.seed = child.first + ended;
+    failed.violations.push_back({"check", "the process ended at a failed check", "", {}});
+    stopping |= !take(failed);
+    const std::uint64_t left = child.count - ended - 1;
+    if (left > 0) children.push_front(start_child(options.world, failed.seed + 1, left));
   }
   while (::waitpid(-1, nullptr, 0) > 0) {
   }

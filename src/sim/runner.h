@@ -1,5 +1,5 @@
-// Runs many seeds, each in a process of its own: a failed check of the code under test is a finding like any other, and
-// all cores are used.
+// Runs many seeds in processes of their own, a few seeds each: a failed check of the code under test is a finding like
+// any other, and all cores are used. A process goes on with the memory of the world before, whose pages are there.
 //
 // Thread rule: one thread; forks.
 #pragma once
