@@ -49,7 +49,7 @@ Judge::Judge(World world, SimRng rng)
       world_.journal.event("validator {}: a worker serves", v);
       ask_again(v, again_after_restart);
     });
-    for (std::size_t w = 0; w < validator.worker_count(); ++w) witness_.watch(worker_host(v, w), v, *chronicles_[v]);
+    for (std::size_t w = 0; w < validator.slot_count(); ++w) witness_.watch(worker_host(v, w), v, *chronicles_[v]);
   }
 }
 Judge::~Judge() { process_.kill(); }
@@ -230,7 +230,7 @@ void Judge::finish(const std::vector<Uid>& known) {
   const MonotonicTime end = process_.now() + seconds(5);
   world_.schedule.run_until([&] { return process_.now() >= end; }, seconds(10));
   scope_.clear();
-  if (!all_quiet())
+  if (!world_.schedule.run_until([this] { return all_quiet(); }, std::chrono::minutes(1)))  // controllers go on
     world_.journal.violation("I3", "validator", "effects or fees are still under way in an honest validator");
   compare_logs();
   bool done = false;
