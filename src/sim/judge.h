@@ -54,6 +54,7 @@ class Judge {
   void ask_again(std::size_t validator, std::size_t most);
   [[nodiscard]] bool honest(std::size_t validator) const { return !world_.byzantine[validator]; }
   [[nodiscard]] bool all_quiet() const;
+  bool wait_until_quiet(Duration limit);
   [[nodiscard]] bool all_equal(const std::vector<protocol::Uid>& accounts) const;
   Task<void> bring_up(const std::vector<protocol::Uid>& accounts, std::size_t& at, std::size_t& left);
   Task<void> compare_answers(std::vector<protocol::Uid> accounts, bool& done);

@@ -55,7 +55,7 @@ constexpr Mutant all[] = {
     {"delete_without_archive", "slots are deleted before what is asked for later is archived", ""},
     // shards that move
     {"change_any_owner", "an entry gets another owner whatever it says by now", ""},
-    {"judge_by_object", "a change of owner without an answer counts as done if the object has changed", ""},
+    {"judge_by_object", "a change of owner counts as done if its object has changed, whoever did that", ""},
     {"pass_foreign_seal", "a rescuer goes on past the SEAL of another one", ""},
     {"rescue_without_seal", "shards of a worker are given away before it is sealed", ""},
     {"replay_any_epoch", "replay takes records of other epochs for those of the lineage", ""},

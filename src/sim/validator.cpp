@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <set>
+#include <bitset>
 #include <utility>
 
 #include "ledger/ownership.h"
@@ -273,11 +273,11 @@ bool Validator::complete() const {
     shards += process.worker.shard_count();
   });
   if (!all_serve || shards != protocol::shard_count) return false;
-  std::set<protocol::ShardId> served;
+  std::bitset<protocol::shard_count> served;
   for_each_process([&](WorkerProcess& process) {
-    for (const worker::ShardReport& shard : process.worker.report().shards) served.insert(shard.shard);
+    for (const worker::ShardReport& shard : process.worker.report().shards) served.set(shard.shard.value());
   });
-  return served.size() == protocol::shard_count;
+  return served.all();
 }
 
 protocol::Totals Validator::totals() const {
