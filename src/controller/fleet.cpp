@@ -53,7 +53,13 @@ struct Fleet::Batch {
 };
 
 Fleet::Fleet(Executor& executor, Rng& rng, store::ObjectStore& store, net::Transport& internal, FleetOptions options)
-    : executor_(executor), rng_(rng), store_(store), internal_(internal), options_(options), me_(random_worker(rng)) {}
+    : executor_(executor),
+      rng_(rng),
+      store_(store),
+      internal_(internal),
+      options_(options),
+      me_(random_worker(rng)),
+      map_(executor, store) {}
 
 Fleet::~Fleet() = default;
 

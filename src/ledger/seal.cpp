@@ -76,7 +76,9 @@ Task<Result<Slot>> find_seal(Sealer sealer, WorkerId victim, Slot from) {
       if (found && *found) {
         const auto decoded = decode_slot_of(victim, slot, (*found)->bytes);
         if (!decoded) co_return std::unexpected(decoded.error());
-        if (std::holds_alternative<Seal>(*decoded)) co_return slot;
+        const auto* seal = std::get_if<Seal>(&*decoded);
+        const bool passes = mutant("pass_foreign_seal") && seal && seal->rescuer != sealer.rescuer;
+        if (seal && !passes) co_return slot;
         ++slot;
         continue;
       }
@@ -110,6 +112,8 @@ Task<Result<Slot>> seal_worker(Sealer sealer, WorkerId victim, Slot known) {
       step = std::unexpected(std::move(head.error()));
     } else if (const auto* sealed = std::get_if<Sealed>(&head->value.state)) {
       co_return sealed->at;
+    } else if (mutant("rescue_without_seal") && sealer.executor != nullptr) {
+      co_return co_await skip_segments(*sealer.executor, sealer.store, victim, head->value.trim);
     } else if (std::holds_alternative<Active>(head->value.state)) {
       step = co_await advance_head(sealer, std::move(*head), Sealing{});
     } else {

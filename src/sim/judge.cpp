@@ -52,7 +52,7 @@ Judge::Judge(World world, SimRng rng)
       world_.journal.event("validator {}: a worker serves", v);
       ask_again(v, again_after_restart);
     });
-    for (std::size_t w = 0; w < validator.worker_count(); ++w) witness_.watch(worker_host(v, w), v, *chronicles_[v]);
+    for (std::size_t w = 0; w < validator.slot_count(); ++w) witness_.watch(worker_host(v, w), v, *chronicles_[v]);
   }
 }
 Judge::~Judge() { process_.kill(); }
@@ -246,7 +246,7 @@ void Judge::finish(const std::vector<Uid>& known) {
   const MonotonicTime settled = process_.now() + settle_time;
   world_.schedule.run_until([&] { return answers_due_ == 0 && process_.now() >= settled; }, seconds(30));
   scope_.clear();
-  if (!await_quiet(seconds(10)))
+  if (!await_quiet(std::chrono::minutes(1)))  // controllers go on
     world_.journal.violation("I3", "validator", "effects or fees are still under way in an honest validator");
   compare_logs();
   std::size_t at = 0;

@@ -53,6 +53,16 @@ constexpr Mutant all[] = {
     {"replay_from_slot_start", "replay repeats records that are in the checkpoint", ""},
     {"delete_covered", "slots are deleted that the lineage still covers", ""},
     {"delete_without_archive", "slots are deleted before what is asked for later is archived", ""},
+    // shards that move
+    {"change_any_owner", "an entry gets another owner whatever it says by now", ""},
+    {"judge_by_object", "a change of owner counts as done if its object has changed, whoever did that", ""},
+    {"pass_foreign_seal", "a rescuer goes on past the SEAL of another one", ""},
+    {"rescue_without_seal", "shards of a worker are given away before it is sealed", ""},
+    {"replay_any_epoch", "replay takes records of other epochs for those of the lineage", ""},
+    {"resume_without_epoch", "a giver goes on after its hand-over without a new epoch", ""},
+    {"take_unread", "a receiver takes a shard that it has not read up to the hand-over", ""},
+    {"stale_checkpoint", "a worker names checkpoints of shards that are not its own any more", ""},
+    {"reused_worker_id", "a worker process has the id of the one before it", ""},
     // client
     {"vote_for_other_value", "the client counts votes for another value", ""},
 };

@@ -1,5 +1,6 @@
 #include "sim/nemesis.h"
 
+#include <array>
 #include <utility>
 
 namespace zef::sim {
@@ -23,6 +24,10 @@ enum Trouble : std::size_t {
   change_weather,
   move_shards,
   rescue_worker,
+  lose_worker,
+  crash_controller,
+  stall_controller,
+  change_load,
   trouble_count
 };
 
@@ -31,16 +36,32 @@ enum Trouble : std::size_t {
 Nemesis::Nemesis(World world, SimRng rng) : world_(world), rng_(rng), machine_(world.schedule.make_process()) {
   for (std::size_t i = 0; i < trouble_count; ++i) weights_.push_back(rng_.chance(300'000) ? 0 : rng_.between(1, 10));
   weights_[change_weather] += 2;
+  if (!world_.validators.front()->controllers())
+    for (const Trouble kind : {lose_worker, crash_controller, stall_controller, change_load}) weights_[kind] = 0;
+  disturb_chance_ = rng_.chance(500'000) ? rng_.between(0, 20'000) : 0;
   pause_max_ = milliseconds(rng_.between(100, 1500));
 }
 
 void Nemesis::start() {
   set_weather(false);
+  for (std::size_t v = 0; v < world_.validators.size(); ++v) {
+    Validator& validator = *world_.validators[v];
+    if (!validator.controllers()) continue;
+    validator.set_load(rng_.between(0, 100 * validator.worker_count()));
+    validator.controllers()->on_command([this, v](std::size_t which, Controllers::Command command) {
+      world_.journal.event("validator {}: controller {} begins command {}", v, which, static_cast<int>(command));
+      static constexpr std::array names = {"rescue", "move", "retire"};
+      world_.journal.count(fmt::format("controllers: {}", names[static_cast<std::size_t>(command)]));
+      if (rng_.chance(command == Controllers::Command::move ? disturb_chance_ : disturb_chance_ * 10))
+        disturb(*world_.validators[v], milliseconds(400));
+    });
+  }
   scope_.spawn(rage());
 }
 
 void Nemesis::stop() {
   scope_.clear();
+  disturb_chance_ = 0;
   set_weather(true);
   world_.network.heal();
 }
@@ -114,7 +135,11 @@ void Nemesis::strike() {
       world_.journal.count("fault: shards move");
       validator.move_shards(w, to);
       // Sometimes one side dies or stands still in the middle.
-      if (rng_.chance(300'000)) validator.stall_worker(rng_.chance(500'000) ? w : to, down * 6);
+      if (rng_.chance(300'000)) return validator.stall_worker(rng_.chance(500'000) ? w : to, down * 6);
+      if (rng_.chance(300'000))
+        machine_.after(rng_.between(milliseconds(1), milliseconds(300)), [&validator, w, to, down, this] {
+          validator.crash_worker(rng_.chance(500'000) ? w : to, down, false);
+        });
       return;
     }
     case rescue_worker: {
@@ -130,11 +155,53 @@ void Nemesis::strike() {
       }
       return;
     }
+    case lose_worker: return lose_worker_for_long(validator, v, w);
+    case crash_controller: {
+      world_.journal.event("fault: validator {}: a controller dies", v);
+      world_.journal.count("fault: controller dies");
+      return validator.controllers()->crash(rng_.pick(validator.controllers()->size()), down * 3, rng_.chance(500'000));
+    }
+    case stall_controller: {
+      world_.journal.event("fault: validator {}: a controller stands still", v);
+      world_.journal.count("fault: controller stands still");
+      return validator.controllers()->stall(rng_.pick(validator.controllers()->size()), down * 5);
+    }
+    case change_load: {
+      world_.journal.event("fault: validator {} has more to do, or less", v);
+      world_.journal.count("fault: load changes");
+      return validator.set_load(rng_.chance(300'000) ? 0 : rng_.between(0, 120 * validator.slot_count()));
+    }
     default:
       world_.journal.event("fault: the weather changes");
       world_.journal.count("fault: weather changes");
       return set_weather(false);
   }
+}
+
+// Longer than it takes to be suspected: others have to take its shards over, and what helps them dies too.
+void Nemesis::lose_worker_for_long(Validator& validator, std::size_t v, std::size_t worker) {
+  world_.journal.event("fault: validator {}: worker {} is lost for a while", v, worker);
+  world_.journal.count("fault: worker lost");
+  validator.crash_worker(worker, rng_.between(seconds(2), seconds(6)), rng_.chance(500'000));
+  if (!rng_.chance(500'000)) return;
+  machine_.after(rng_.between(Controllers::suspect_after, Controllers::suspect_after * 2),
+                 [this, &validator] { disturb(validator, milliseconds(1)); });
+}
+
+void Nemesis::disturb(Validator& validator, Duration at_most) {
+  ++injected_;
+  world_.journal.count("fault: command disturbed");
+  const Duration down = rng_.between(milliseconds(100), seconds(2));
+  Controllers& controllers = *validator.controllers();
+  const std::size_t controller = rng_.pick(controllers.size());
+  const std::size_t worker = rng_.pick(validator.worker_count());
+  const std::uint64_t what = rng_.pick(4);
+  machine_.after(rng_.between(milliseconds(1), at_most), [&validator, &controllers, controller, worker, what, down] {
+    if (what == 0) return controllers.stall(controller, down);
+    if (what == 1) return validator.stall_worker(worker, down);
+    if (what == 2) return validator.crash_worker(worker, down, false);
+    controllers.crash(controller, down, false);
+  });
 }
 
 void Nemesis::crash_later(Validator& validator, std::size_t worker, Duration down) {

@@ -25,6 +25,7 @@ class Nemesis {
   Nemesis(const Nemesis&) = delete;
   Nemesis& operator=(const Nemesis&) = delete;
 
+  // After the validators.
   void start();
   // Heals everything and breaks nothing any more. What is down comes back by itself.
   void stop();
@@ -36,11 +37,15 @@ class Nemesis {
   void set_weather(bool calm);
   void crash_later(Validator& validator, std::size_t worker, Duration down);
   void part();
+  void lose_worker_for_long(Validator& validator, std::size_t v, std::size_t worker);
+  // Somebody dies or stands still some time later, in the middle of whatever a controller began.
+  void disturb(Validator& validator, Duration at_most);
 
   World world_;
   SimRng rng_;
   SimExecutor& machine_;
   std::vector<std::uint64_t> weights_;  // of each kind of trouble
+  std::uint64_t disturb_chance_ = 0;    // of a controller's command
   Duration pause_max_;
   std::uint64_t injected_ = 0;
   TaskScope scope_;

@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <set>
+#include <bitset>
 #include <utility>
 
 #include "ledger/ownership.h"
@@ -40,6 +40,14 @@ struct Validator::WorkerProcess {
 
   static worker::WorkerOptions options_of(const Validator& validator, std::size_t slot) {
     worker::WorkerOptions options;
+    options.usage = [&validator, cpu = Duration{}, since = validator.supervisor_.now()]() mutable {
+      const MonotonicTime now = validator.supervisor_.now();
+      const std::uint64_t percent = std::min<std::uint64_t>(validator.load_percent_ / validator.count_, 100);
+      cpu += (now - std::exchange(since, now)) * static_cast<Duration::rep>(percent) / 100;
+      worker::WorkerOptions::Usage usage;
+      usage.cpu = cpu;
+      return usage;
+    };
     options.name = validator.slots_[slot].name;
     options.client_address = {worker_host(validator.index_, slot), 0};
     options.internal_address = {worker_host(validator.index_, slot) + "-internal", 0};
@@ -50,6 +58,7 @@ struct Validator::WorkerProcess {
     options.garbage_grace = validator.options_.garbage_grace;
     options.moves.cancel_after = std::chrono::seconds(1);
     options.moves.rescue_after = std::chrono::seconds(1);
+    options.drain_time_max = std::chrono::seconds(2);
     options.segment_cache_bytes = 4U << 20;
     options.validator_roots = 512;  // the usual sizes cost more to clear than a small simulation takes
     options.client_roots = 256;
@@ -104,15 +113,30 @@ Validator::Validator(Schedule& schedule, Network& network, SimRng rng, const pro
       supervisor_(schedule.make_process()),
       address_{fmt::format("v{}", index), 7000},
       inner_address_{fmt::format("v{}{}", index, options.behind_front ? "-inner" : ""), 7000},
-      bucket_(schedule, rng_.fork()) {
-  for (std::size_t i = 0; i < options.workers; ++i) {
+      bucket_(schedule, rng_.fork()),
+      count_(options.workers) {
+  const std::size_t slots = options.workers + (options.controllers > 0 ? 1 : 0);
+  for (std::size_t i = 0; i < slots; ++i) {
     slots_.push_back({.name = fmt::format("w{}", i), .process = nullptr, .strays = {}});
     sites_.push_back(network.new_site());
   }
+  for (std::size_t i = 0; i < std::max<std::size_t>(options.controllers, 1); ++i) sites_.push_back(network.new_site());
   sites_.push_back(network.new_site());
-  controllers_store_ = bucket_.open(supervisor_);
+  rescuers_store_ = bucket_.open(supervisor_);
+  if (options.controllers > 0)
+    make_controllers(options.controllers, static_cast<int>(options.workers_min), static_cast<int>(slots));
 }
 Validator::~Validator() = default;
+
+void Validator::make_controllers(std::size_t count, int workers_min, int workers_max) {
+  const auto first = sites_.begin() + static_cast<std::ptrdiff_t>(slots_.size());
+  controllers_ = std::make_unique<Controllers>(
+      Controllers::World{schedule_, network_, bucket_}, rng_.fork(),
+      WorkerSlots{.count = [this] { return static_cast<int>(count_); },
+                  .raise = [this](int to) { raise(static_cast<std::size_t>(to)); },
+                  .end_last = [this] { end_last(); }},
+      std::vector<Site>(first, first + static_cast<std::ptrdiff_t>(count)), workers_min, workers_max);
+}
 
 namespace {
 
@@ -127,7 +151,7 @@ Task<void> initialise(store::ObjectStore& store, Rng& rng, ledger::StoreIdentity
 
 void Validator::start() {
   std::vector<std::string> names;
-  for (const Slot& slot : slots_) names.push_back(slot.name);
+  for (std::size_t i = 0; i < count_; ++i) names.push_back(slots_[i].name);
   const auto store = store::make_memory_store(
       supervisor_, std::shared_ptr<store::MemoryState>(&bucket_.state(), [](store::MemoryState*) {}),
       {.immediate = true});
@@ -137,8 +161,15 @@ void Validator::start() {
       *store, rng_, {protocol::network_id_of(genesis_), protocol::ValidatorIndex(static_cast<std::uint16_t>(index_))},
       std::move(names), done));
   ZEF_CHECK(done);
-  for (std::size_t i = 0; i < slots_.size(); ++i) start_worker(i);
+  for (std::size_t i = 0; i < count_; ++i) start_worker(i);
   start_balancer();
+  if (controllers_) controllers_->start();
+}
+
+void Validator::tidy_up() {
+  if (controllers_ || !rescued_) return;
+  make_controllers(1, static_cast<int>(count_), static_cast<int>(count_));
+  controllers_->start();
 }
 
 namespace {
@@ -180,7 +211,40 @@ void Validator::ended(std::size_t slot, const WorkerProcess* process) {
 
 void Validator::restart_later(std::size_t slot, Duration down) {
   supervisor_.after(down, [this, slot] {
-    if (!slots_[slot].process) start_worker(slot);
+    if (!slots_[slot].process && slot < count_) start_worker(slot);
+  });
+}
+
+namespace {
+
+template <class Process, class Ended>
+Task<void> drain_worker(Process& process, Ended ended) {
+  (void)co_await process.worker.drain();
+  ended();
+}
+
+}  // namespace
+
+// Not at once: a controller's call does this.
+void Validator::raise(std::size_t count) {
+  ZEF_CHECK(count > count_ && count <= slots_.size());
+  added_ += count - std::exchange(count_, count);
+  supervisor_.post([this] {
+    for (std::size_t i = 0; i < count_; ++i)
+      if (!slots_[i].process) start_worker(i);
+  });
+}
+
+void Validator::end_last() {
+  ++retired_;
+  const std::size_t slot = --count_;
+  supervisor_.post([this, slot] {
+    Slot& where = slots_[slot];
+    where.strays.clear();
+    if (!where.process || slot < count_) return;
+    WorkerProcess* process = where.process.get();
+    if (!process->serving) return where.process.reset();
+    process->scope.spawn(drain_worker(*process, [this, slot, process] { ended(slot, process); }));
   });
 }
 
@@ -190,30 +254,48 @@ void Validator::start_balancer() {
   ZEF_CHECK(started);
 }
 
-bool Validator::complete() const {
-  std::set<protocol::ShardId> served;
+// Those that were replaced count like all others: one that owns nothing does not learn of it.
+template <class Visit>
+void Validator::for_each_process(Visit visit) const {
   for (const Slot& slot : slots_) {
-    if (!slot.process || !slot.process->serving || !slot.strays.empty() || slot.process->worker.moving()) return false;
-    for (const worker::ShardReport& shard : slot.process->worker.report().shards)
-      if (!served.insert(shard.shard).second) return false;
+    if (slot.process) visit(*slot.process);
+    for (const auto& stray : slot.strays) visit(*stray);
   }
-  return served.size() == protocol::shard_count;
+}
+
+bool Validator::complete() const {
+  for (std::size_t i = 0; i < slots_.size(); ++i)
+    if ((slots_[i].process != nullptr) != (i < count_)) return false;
+  bool all_serve = true;
+  std::size_t shards = 0;
+  for_each_process([&](const WorkerProcess& process) {
+    all_serve &= process.serving && !process.worker.moving();
+    shards += process.worker.shard_count();
+  });
+  if (!all_serve || shards != protocol::shard_count) return false;
+  std::bitset<protocol::shard_count> served;
+  for_each_process([&](WorkerProcess& process) {
+    for (const worker::ShardReport& shard : process.worker.report().shards) served.set(shard.shard.value());
+  });
+  return served.all();
 }
 
 protocol::Totals Validator::totals() const {
   protocol::Totals sum;
-  for (const Slot& slot : slots_) add_to(sum, slot.process->worker.totals());
+  for_each_process([&](const WorkerProcess& process) { add_to(sum, process.worker.totals()); });
   return sum;
 }
 
-void Validator::count_storage(std::map<std::string, std::uint64_t>& counters) const {
-  for (const Slot& slot : slots_) {
-    if (!slot.process) continue;
-    const auto checkpoints = slot.process->worker.checkpoint_metrics();
+void Validator::count_up(std::map<std::string, std::uint64_t>& counters) const {
+  for_each_process([&](const WorkerProcess& process) {
+    const auto checkpoints = process.worker.checkpoint_metrics();
     counters["checkpoints: whole shards"] += checkpoints.whole_shards;
     counters["checkpoints: changed shards"] += checkpoints.changed_shards;
-    counters["garbage: slots deleted"] += slot.process->worker.garbage_metrics().slots;
-  }
+    counters["garbage: slots deleted"] += process.worker.garbage_metrics().slots;
+  });
+  if (!controllers_) return;
+  counters["controllers: workers added"] += added_;
+  counters["controllers: workers retired"] += retired_;
 }
 
 void Validator::crash_worker(std::size_t slot, Duration down, bool power) {
@@ -280,7 +362,8 @@ void Validator::rescue_worker(std::size_t victim, std::size_t heir) {
   WorkerProcess* dead = slots_[victim].process.get();
   WorkerProcess* next = slots_[heir].process.get();
   if (dead == nullptr || next == nullptr || !dead->serving || !next->serving) return;
-  controllers_.spawn(rescue_shards(supervisor_, *controllers_store_, rng_, dead->worker.id(), next->worker.id()));
+  rescued_ = true;
+  rescuers_.spawn(rescue_shards(supervisor_, *rescuers_store_, rng_, dead->worker.id(), next->worker.id()));
 }
 
 void Validator::jump_clocks(Duration by) {

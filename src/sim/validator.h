@@ -1,5 +1,6 @@
-// One simulated validator: the real workers and the real balancer, each a process of its own on the validator's bucket,
-// with somebody who starts again what has died. Whoever injects faults crashes, stalls and doubles its processes.
+// One simulated validator: the real workers, the real balancer and real controllers, each a process of its own on the
+// validator's bucket, with somebody who starts again what has died. Whoever injects faults crashes, stalls and doubles
+// its processes.
 //
 // Thread rule: the simulation's thread.
 #pragma once
@@ -11,6 +12,7 @@
 
 #include "balancer/balancer.h"
 #include "sim/bucket.h"
+#include "sim/controllers.h"
 #include "sim/network.h"
 #include "store/retrying_store.h"
 #include "worker/worker.h"
@@ -18,7 +20,9 @@
 namespace zef::sim {
 
 struct ValidatorOptions {
-  std::size_t workers = 2;
+  std::size_t workers = 2;      // at the beginning
+  std::size_t controllers = 0;  // they run between workers_min and one more than `workers`
+  std::size_t workers_min = 1;
   Duration fee_period = std::chrono::seconds(2);
   Duration map_period = std::chrono::seconds(10);
   Duration checkpoint_period = std::chrono::seconds(2);  // zero: never
@@ -44,14 +48,21 @@ class Validator {
   [[nodiscard]] const net::Address& inner_address() const { return inner_address_; }
   [[nodiscard]] const crypto::SigningKey& key() const { return key_; }
   [[nodiscard]] Bucket& bucket() { return bucket_; }
-  [[nodiscard]] std::size_t worker_count() const { return slots_.size(); }
-  [[nodiscard]] const std::vector<Site>& sites() const { return sites_; }  // of the workers, and the balancer's last
-  // Every slot has a worker that serves, nobody else believes to, and each shard is served by one of them.
+  [[nodiscard]] std::size_t worker_count() const { return count_; }       // that are to run now
+  [[nodiscard]] std::size_t slot_count() const { return slots_.size(); }  // that may ever run
+  // Of the slots of workers, the controllers, and the balancer's last.
+  [[nodiscard]] const std::vector<Site>& sites() const { return sites_; }
+  // Every slot has a worker that serves, and each shard is served by one process.
   [[nodiscard]] bool complete() const;
   // Summed over the workers; of use while complete() only.
   [[nodiscard]] protocol::Totals totals() const;
-  // Checkpoints and garbage of the workers that live now.
-  void count_storage(std::map<std::string, std::uint64_t>& counters) const;
+  // Checkpoints and garbage of the workers that live now, and what controllers did.
+  void count_up(std::map<std::string, std::uint64_t>& counters) const;
+  // Nobody but a controller gives a shard another owner that was given to a process which was dead by then. Where there
+  // is none, one may have to tidy up at the end.
+  void tidy_up();
+  // None: nullptr.
+  [[nodiscard]] Controllers* controllers() { return controllers_.get(); }
 
   // ---- faults
   // The process ends; with `power`, its connections say nothing of it. Another one starts after that time.
@@ -66,6 +77,8 @@ class Validator {
   // until it notices.
   void rescue_worker(std::size_t victim, std::size_t heir);
   void jump_clocks(Duration by);
+  // CPU time that its workers use together, in hundredths of a core: what controllers act upon.
+  void set_load(std::uint64_t percent) { load_percent_ = percent; }
 
   // Called when a worker has begun to serve.
   void on_serving(std::function<void()> callback) { on_serving_ = std::move(callback); }
@@ -83,6 +96,11 @@ class Validator {
   void start_balancer();
   void ended(std::size_t slot, const WorkerProcess* process);
   void restart_later(std::size_t slot, Duration down);
+  void make_controllers(std::size_t count, int workers_min, int workers_max);
+  void raise(std::size_t count);
+  void end_last();
+  template <class Visit>
+  void for_each_process(Visit visit) const;
 
   Schedule& schedule_;
   Network& network_;
@@ -97,11 +115,17 @@ class Validator {
   Bucket bucket_;
   std::vector<Site> sites_;
   std::vector<Slot> slots_;
+  std::size_t count_;
+  std::uint64_t load_percent_ = 0;
   std::unique_ptr<BalancerProcess> balancer_;
-  std::unique_ptr<store::ObjectStore> controllers_store_;
+  std::unique_ptr<Controllers> controllers_;
+  std::unique_ptr<store::ObjectStore> rescuers_store_;
   std::function<void()> on_serving_;
   std::uint64_t starts_ = 0;
-  TaskScope controllers_;  // last: its tasks use the store
+  std::uint64_t added_ = 0;
+  std::uint64_t retired_ = 0;
+  bool rescued_ = false;
+  TaskScope rescuers_;  // last: its tasks use the store
 };
 
 // The address at which a worker's slot listens for balancers, port aside: its answers leave there.

@@ -22,6 +22,8 @@ constexpr std::size_t trace_lines = 400;
 constexpr std::size_t accounts_per_attacker = 6;
 constexpr Duration busy_time_min = seconds(4);  // with faults, if there is that much to do
 constexpr Duration busy_time_max = seconds(14);
+// Of a world to have controllers, which cost time: reports all the time, and recoveries and moves of all shards.
+constexpr std::uint64_t controlled_chance = 333'000;
 constexpr Duration finish_time_max = std::chrono::minutes(5);  // after them
 
 std::size_t users_for(std::uint64_t operations) {
@@ -63,6 +65,7 @@ class World {
   Network network_;
   SimGenesis genesis_;
   protocol::Network rules_;
+  bool controlled_;
   Workload workload_;
   std::vector<std::unique_ptr<Validator>> validators_;
   std::vector<net::Address> addresses_;
@@ -80,7 +83,8 @@ World::World(const WorldOptions& options)
       network_(schedule_, rng_.fork()),
       genesis_(make_genesis(rng_, options.validators ? options.validators : validators_by(rng_),
                             users() * accounts_per_user + attackers() * accounts_per_attacker, byzantine())),
-      rules_(genesis_.genesis) {
+      rules_(genesis_.genesis),
+      controlled_(rng_.chance(controlled_chance)) {
   make_validators();
   judge_ = std::make_unique<Judge>(
       Judge::World{schedule_, network_, genesis_.genesis, rules_, validators_, addresses_, genesis_.byzantine,
@@ -103,6 +107,10 @@ void World::make_validators() {
   for (std::size_t i = 0; i < genesis_.validator_keys.size(); ++i) {
     ValidatorOptions validator;
     validator.workers = rng_.between(1, 4);
+    if (controlled_) {
+      validator.controllers = rng_.chance(400'000) ? 2 : 1;
+      validator.workers_min = rng_.between(1, validator.workers);
+    }
     validator.checkpoint_period = milliseconds(rng_.chance(200'000) ? 0 : rng_.between(300, 4000));
     validator.garbage_grace = milliseconds(rng_.chance(300'000) ? 0 : rng_.between(1000, 5000));
     validator.behind_front = genesis_.byzantine[i];
@@ -168,6 +176,7 @@ void World::run() {
   if (nemesis_) nemesis_->start();
   schedule_.run_until([&] { return all_idle() || broken(); }, rng_.between(busy_time_min, busy_time_max));
   if (nemesis_) nemesis_->stop();
+  for (const auto& validator : validators_) validator->tidy_up();
   journal_.event("the faults stop");
   if (beyond_f()) return;
   if (!broken() && !schedule_.run_until([&] { return all_idle() || broken(); }, finish_time_max))
@@ -192,7 +201,7 @@ WorldResult World::result() const {
   result.faults = network_.counters().cuts + network_.counters().refused + network_.counters().slow;
   for (const auto& validator : validators_) {
     result.faults += validator->bucket().faults();
-    validator->count_storage(result.counters);
+    validator->count_up(result.counters);
   }
   if (nemesis_) result.faults += nemesis_->injected();
   for (const char* lie :

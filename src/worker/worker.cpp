@@ -1,6 +1,7 @@
 #include "worker/worker.h"
 
 #include "base/log.h"
+#include "base/mutant.h"
 #include "worker/history_reader.h"
 #include "worker/tick.h"
 
@@ -278,6 +279,7 @@ struct Worker::State {
     self.client_address = net::to_string(client_address);
     self.internal_address = net::to_string(internal_address);
     world.rng.fill(self.id.bytes);
+    if (mutant("reused_worker_id")) self.id.bytes.fill(static_cast<std::uint8_t>(options.name.back()));
     auto owned = co_await ledger::begin_worker(world.executor, world.store, world.rng, self);
     if (!owned) co_return std::unexpected(owned.error());
     log = std::make_unique<ledger::WorkerLog>(world.executor, world.store, self.id, options.log);
