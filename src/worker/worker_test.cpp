@@ -428,6 +428,43 @@ TEST_F(WorkerMoves, a_shard_moves_there_and_back_many_times_and_survives_crashes
   expect_supply();
 }
 
+// A checkpoint before the move, in the middle of everything, and after it: whoever restarts finds all.
+TEST_F(WorkerMoves, a_shard_with_checkpoints_moves_and_both_sides_crash) {
+  using std::chrono::seconds;
+  for (const Duration between : {seconds(0), seconds(3)}) {  // so that a checkpoint lies between, or none
+    SCOPED_TRACE(between.count());
+    TestValidator own(net, {"w0", "w1"});
+    own.options().checkpoints.every = seconds(2);
+    own.start_all();
+    Chain alice(net, 0);
+    const auto execute = [&](const Request& request) {
+      ASSERT_TRUE(std::holds_alternative<SignedAccountState>(own.ask(SubmitProof{net.proof(request)})));
+    };
+    std::string from = home, to = other;
+    for (int round = 0; round < 4; ++round) {
+      execute(alice.next(pay(on_other_worker(), 10)));
+      own.executor().advance(between);
+      execute(alice.next(pay(on_other_worker(), 10)));
+      ASSERT_TRUE(own.executor().run_until(own.find(from)->give({shard_of(net.uid(0))}, own.find(to)->id())));
+      execute(alice.next(pay(on_other_worker(), 10)));
+      own.executor().advance(between);
+      std::swap(from, to);
+    }
+    const auto before = own.account(net.uid(0));
+    for (const char* name : {"w0", "w1"}) own.crash(name);
+    own.start_all();
+    EXPECT_EQ(own.account(net.uid(0)), before);
+    EXPECT_EQ(before->next, SequenceNumber(12));
+    const Answer history = own.ask(QueryExecuted{net.uid(0), SequenceNumber(0), 20});
+    ASSERT_TRUE(std::holds_alternative<ExecutedPage>(history));
+    std::size_t requests = 0;
+    for (const Proof& proof : std::get<ExecutedPage>(history).proofs) requests += proof.earlier.size() + 1;
+    EXPECT_EQ(requests, 12U);
+    ASSERT_TRUE(own.settle());
+    EXPECT_EQ(own.account(on_other_worker())->received, 12U);
+  }
+}
+
 TEST_F(WorkerMoves, a_move_whose_receiver_dies_is_cancelled) {
   validator.start_all();
   Chain alice(net, 0);
