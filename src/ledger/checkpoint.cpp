@@ -120,20 +120,18 @@ Task<Result<void>> put_checkpoint(Executor& executor, store::ObjectStore& store,
 namespace {
 
 // For a mutant: a worker that does not own the shard any more names its checkpoint, as if it did.
-bool publish_stale(ShardEntry& entry, const Publication& publication, bool& changed) {
+bool publish_stale(ShardEntry& entry, const Publication& publication) {
   const ShardCheckpoint next{publication.epoch, publication.at.slot, publication.at.record, publication.objects};
-  const bool older = !entry.checkpoint || entry.checkpoint->epoch <= next.epoch;
-  if (publication.objects.empty() || entry.owner == WorkerId{} || entry.checkpoint == next || !older) return false;
+  if (publication.objects.empty() || entry.owner == WorkerId{} || entry.checkpoint == next) return false;
   entry.checkpoint = next;
-  entry.lineage = {entry.lineage.back()};
-  changed = true;
+  entry.lineage = {LineageEntry(entry.lineage.back())};
   return true;
 }
 
 // Says in the entry what the publication says; whether the entry says so (also if it did before).
 bool publish_in(ShardEntry& entry, const WorkerId& self, const Publication& publication, bool& changed, Rng& rng) {
   const bool stale = entry.owner != self || entry.epoch != publication.epoch;
-  if (stale && mutant("stale_checkpoint")) return publish_stale(entry, publication, changed);
+  if (stale && mutant("stale_checkpoint")) changed |= publish_stale(entry, publication);
   if (stale) return false;
   LineageEntry& open = entry.lineage.back();
   ZEF_CHECK(open.worker == self && !open.to);  // decode_group has checked it

@@ -20,14 +20,16 @@ using shard::VoteMade;
 
 class Checkers : public ::testing::Test {
  protected:
-  // A segment with these records appears in the bucket, as the next of that worker's log.
-  void appears(ShardId shard, const std::vector<Record>& records, std::uint8_t worker = 1, std::uint64_t skip = 0) {
+  // A segment with these records appears in the bucket, as the next of that worker's log, at the epoch of its number if
+  // none is named.
+  void appears(ShardId shard, const std::vector<Record>& records, std::uint8_t worker = 1, std::uint64_t skip = 0,
+               std::optional<std::uint64_t> epoch = std::nullopt) {
     ledger::Segment segment;
     segment.header.worker.bytes[0] = worker;
     segment.header.slot = (slots_[worker] += 1 + skip) - 1;
     segment.header.record_count = static_cast<std::uint32_t>(records.size());
     for (const Record& record : records)
-      segment.records.push_back({.shard = shard, .shard_epoch = 1, .body = codec::encode(record)});
+      segment.records.push_back({.shard = shard, .shard_epoch = epoch.value_or(worker), .body = codec::encode(record)});
     chronicle_.created(ledger::slot_key(segment.header.worker, segment.header.slot), ledger::encode_segment(segment));
   }
   // A worker says this.
@@ -52,6 +54,21 @@ class Checkers : public ::testing::Test {
 
   void SetUp() override { witness_.watch("v0-w0", 0, chronicle_); }
 };
+
+TEST_F(Checkers, see_two_workers_that_own_a_shard_at_one_epoch) {
+  appears(shard_of_alice(), {shard::Adopted{1}});
+  appears(shard_of_alice(), {shard::Adopted{2}}, 2, 0, 2);
+  EXPECT_EQ(violated(), "");
+  appears(shard_of_alice(), {shard::Adopted{1}}, 2, 0, 1);
+  EXPECT_EQ(violated(), "one owner");
+}
+
+TEST_F(Checkers, see_what_is_logged_after_a_hand_over) {
+  appears(shard_of_alice(), {shard::Adopted{1}, shard::HandedOff{}});
+  EXPECT_EQ(violated(), "");
+  appears(shard_of_alice(), {shard::Adopted{1}});
+  EXPECT_EQ(violated(), "one owner");
+}
 
 TEST_F(Checkers, accept_a_vote_that_is_durable) {
   const Request request = alice_.peek(pay(net_.uid(1), 10));

@@ -39,15 +39,28 @@ void Chronicle::created(const std::string& key, ByteView bytes) {
     if (std::holds_alternative<ledger::Seal>(taken)) {
       log.sealed = true;
     } else {
-      for (const ledger::LogRecord& record : std::get<ledger::Segment>(taken).records) take(record);
+      for (const ledger::LogRecord& record : std::get<ledger::Segment>(taken).records) take(worker, record);
     }
   }
 }
 
-void Chronicle::take(const ledger::LogRecord& stored) {
+// docs/storage.md: an epoch has one owner, and ends with its hand-over.
+void Chronicle::check_writer(const std::string& worker, const ledger::LogRecord& record, const Epoch& epoch) {
+  const auto at = [&] {
+    return fmt::format("{}: shard {}, epoch {}", name_, record.shard.value(), record.shard_epoch);
+  };
+  if (epoch.worker != worker) journal_.violation("one owner", name_, fmt::format("{}: two workers log records", at()));
+  if (epoch.handed_off) journal_.violation("one owner", name_, fmt::format("{}: a record after the hand-over", at()));
+}
+
+void Chronicle::take(const std::string& worker, const ledger::LogRecord& stored) {
   const auto record = codec::decode<shard::Record>(stored.body);
   if (!record) return journal_.violation("I5", name_, "a record of the log does not decode");
-  records_[stored.shard.value()][stored.shard_epoch].push_back(stored.body);
+  Epoch& epoch = records_[stored.shard.value()][stored.shard_epoch];
+  if (epoch.worker.empty()) epoch.worker = worker;
+  check_writer(worker, stored, epoch);
+  epoch.handed_off = std::holds_alternative<shard::HandedOff>(*record);
+  epoch.records.push_back(stored.body);
   std::visit([&](const auto& what) { take(stored.shard, what); }, *record);
 }
 
@@ -187,8 +200,8 @@ Chronicle::Rebuilt Chronicle::rebuild() const {
     if (records.empty() && genesis_accounts[number].empty()) continue;
     shard::Shard shard(id, rules_);
     shard.apply_genesis(genesis_, genesis_accounts[number]);
-    for (const auto& [epoch, bodies] : records)
-      for (const Bytes& body : bodies) {
+    for (const auto& [number_of_epoch, epoch] : records)
+      for (const Bytes& body : epoch.records) {
         const auto record = codec::decode<shard::Record>(body);
         const auto replayed = record ? shard.replay(*record) : fail(ErrorKind::corrupt, "undecodable");
         if (!replayed)

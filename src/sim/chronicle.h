@@ -63,7 +63,14 @@ class Chronicle {
     return marks_[std::uint32_t{source.value()} << 16 | destination.value()];
   }
   [[nodiscard]] bool has_quorum(const protocol::Certificate& certificate) const;
-  void take(const ledger::LogRecord& record);
+  // What one worker has logged of a shard, which nobody else does at that epoch.
+  struct Epoch {
+    std::string worker;
+    bool handed_off = false;
+    std::vector<Bytes> records;
+  };
+  void take(const std::string& worker, const ledger::LogRecord& record);
+  void check_writer(const std::string& worker, const ledger::LogRecord& record, const Epoch& epoch);
   void take(protocol::ShardId shard, const shard::VoteMade& record);
   void take(protocol::ShardId shard, const shard::Executed& record);
   void take(protocol::ShardId shard, const shard::EffectsReceived& record);
@@ -85,7 +92,7 @@ class Chronicle {
   std::unordered_map<Place, std::vector<protocol::Uid>, PlaceHash> received_;  // by the request: who was credited
   std::map<protocol::Uid, shard::InstanceChanged> instances_;
   std::map<std::tuple<protocol::Uid, protocol::Round>, protocol::Decision> precommits_;
-  std::vector<std::map<std::uint64_t, std::vector<Bytes>>> records_{protocol::shard_count};  // by shard and epoch
+  std::vector<std::map<std::uint64_t, Epoch>> records_{protocol::shard_count};  // by shard and epoch
   std::uint64_t conflicts_ = 0;
 };
 

@@ -129,21 +129,22 @@ void Nemesis::strike() {
       return user.jump_clock(-by);
     }
     case move_shards: {
-      const std::size_t to = rng_.pick(validator.worker_count());
+      const std::size_t to = another(w, validator);
       if (to == w) return;
       world_.journal.event("fault: validator {}: shards move from worker {} to {}", v, w, to);
       world_.journal.count("fault: shards move");
       validator.move_shards(w, to);
       // Sometimes one side dies or stands still in the middle.
-      if (rng_.chance(300'000)) return validator.stall_worker(rng_.chance(500'000) ? w : to, down * 6);
-      if (rng_.chance(300'000))
-        machine_.after(rng_.between(milliseconds(1), milliseconds(300)), [&validator, w, to, down, this] {
-          validator.crash_worker(rng_.chance(500'000) ? w : to, down, false);
-        });
+      if (rng_.chance(500'000))
+        machine_.after(rng_.between(milliseconds(1), milliseconds(400)),
+                       [&validator, who = rng_.chance(500'000) ? w : to, dies = rng_.chance(400'000), down] {
+                         if (dies) return validator.crash_worker(who, down, false);
+                         validator.stall_worker(who, down * 6 + milliseconds(500));
+                       });
       return;
     }
     case rescue_worker: {
-      const std::size_t heir = rng_.pick(validator.worker_count());
+      const std::size_t heir = another(w, validator);
       if (heir == w) return;
       world_.journal.event("fault: validator {}: worker {} is taken for dead, worker {} is its heir", v, w, heir);
       world_.journal.count("fault: worker taken for dead");
@@ -176,6 +177,12 @@ void Nemesis::strike() {
       world_.journal.count("fault: weather changes");
       return set_weather(false);
   }
+}
+
+// Not that worker, if there are others.
+std::size_t Nemesis::another(std::size_t worker, const Validator& validator) {
+  const std::size_t count = validator.worker_count();
+  return count < 2 ? worker : (worker + 1 + rng_.pick(count - 1)) % count;
 }
 
 // Longer than it takes to be suspected: others have to take its shards over, and what helps them dies too.

@@ -37,6 +37,7 @@ class Nemesis {
   void set_weather(bool calm);
   void crash_later(Validator& validator, std::size_t worker, Duration down);
   void part();
+  [[nodiscard]] std::size_t another(std::size_t worker, const Validator& validator);
   void lose_worker_for_long(Validator& validator, std::size_t v, std::size_t worker);
   // Somebody dies or stands still some time later, in the middle of whatever a controller began.
   void disturb(Validator& validator, Duration at_most);

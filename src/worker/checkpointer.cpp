@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/mutant.h"
 
 namespace zef::worker {
 namespace {
@@ -169,6 +170,10 @@ Task<Result<void>> Checkpointer::publish(std::size_t group, std::vector<Taken> t
     publications.push_back({it.shard, it.epoch, it.part.at, chain.objects});
     next[it.shard] = std::move(chain);
   }
+  if (mutant("stale_checkpoint"))  // what was saved before the shard left
+    for (const auto& [shard, chain] : chains_)
+      if (ledger::group_of(shard) == group && parts_.shards.find(shard) == nullptr)
+        publications.push_back({shard, chain.epoch, {}, chain.objects});
   const auto done = co_await ledger::publish_checkpoint(parts_.executor, parts_.store, parts_.rng, parts_.self, group,
                                                         std::move(publications));
   if (!done) co_return std::unexpected(done.error());
