@@ -29,11 +29,15 @@ struct Seen {
 
 std::string name_of(const FleetMember& member) { return member.head.name; }
 
-Seen seen_by(const controller::Fleet& fleet, std::string leader) {
-  Seen seen{.members = fleet.members(), .owned = {}, .leader = std::move(leader)};
-  std::ranges::sort(seen.members, {}, [](const FleetMember& member) {
+std::vector<FleetMember> by_name(std::vector<FleetMember> members) {
+  std::ranges::sort(members, {}, [](const FleetMember& member) {
     return std::pair(controller::ordinal_of(member.head.name), member.head.name);
   });
+  return members;
+}
+
+Seen seen_by(const controller::Fleet& fleet, std::string leader) {
+  Seen seen{.members = by_name(fleet.members()), .owned = {}, .leader = std::move(leader)};
   for (const FleetMember& member : seen.members) seen.owned[member.head.worker] = 0;
   for (const ledger::ShardEntry& entry : fleet.map().entries) {
     const auto found = seen.owned.find(entry.owner);
@@ -164,7 +168,7 @@ Result<ExitCode> status(const FleetFlags& flags, bool json, bool once) {
 
 Result<FleetMember> find_worker(const controller::Fleet& fleet, const std::string& name) {
   std::string known;
-  for (const FleetMember& member : fleet.members()) {
+  for (const FleetMember& member : by_name(fleet.members())) {
     if (member.head.name == name || member.head.worker.hex() == name) return member;
     known += (known.empty() ? "" : ", ") + member.head.name;
   }

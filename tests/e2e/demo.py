@@ -56,7 +56,7 @@ class Demo(unittest.TestCase):
         self.check_figures(figures, 3)
         net = figures["dir"]
         processes = children_of(demo.process.pid)
-        self.assertEqual(len(processes), 12)
+        self.assertEqual(len(processes), 16)  # of each validator: 2 workers, balancer, controller
         paid = run("wallet", "transfer", "0", "1", "1000", "--dir", net)
         self.assertEqual(paid.status, 0, paid)
         # The same command for people, ended by the other signal: it goes on from the folder that is left.
