@@ -177,7 +177,8 @@ Task<Result<void>> Checkpointer::publish(std::size_t group, std::vector<Taken> t
   const auto done = co_await ledger::publish_checkpoint(parts_.executor, parts_.store, parts_.rng, parts_.self, group,
                                                         std::move(publications));
   if (!done) co_return std::unexpected(done.error());
-  for (const protocol::ShardId shard : *done) chains_[shard] = std::move(next.at(shard));
+  for (const protocol::ShardId shard : *done)
+    if (const auto found = next.find(shard); found != next.end()) chains_[shard] = std::move(found->second);
   co_return Result<void>{};
 }
 
