@@ -20,7 +20,6 @@ struct CostFlags : DrillFlags {
   std::vector<double> rates{100, 1000, 0};
   std::uint64_t seconds = 10;
   std::uint64_t warm_up = 3;
-  std::uint64_t flush_delay_ms = 25;
   double flushes_per_second = 40;
 };
 
@@ -144,7 +143,7 @@ void print_costs(const CostFlags& flags, const CostReport& report) {
   }
   if (flags.json)
     return print_json({{"workers", flags.workers},
-                       {"flush_delay_ms", flags.flush_delay_ms},
+                       {"flush_delay_ms", *flags.flush_delay_ms},
                        {"flushes_per_second_max", flags.flushes_per_second},
                        {"costs", std::move(rows)},
                        {"lost", report.found.lost},
@@ -154,15 +153,13 @@ void print_costs(const CostFlags& flags, const CostReport& report) {
       "{} workers of one validator; the log gathers for {} ms, at most {} writes a second; figures of requests and "
       "bytes "
       "are for 1,000 operations\n\n{}\nrequests at the list prices of S3 Standard, us-east-1; supply exact: {}\n",
-      flags.workers, flags.flush_delay_ms, flags.flushes_per_second, table.text(),
+      flags.workers, *flags.flush_delay_ms, flags.flushes_per_second, table.text(),
       report.found.supply_ok ? "yes" : "NO"));
 }
 
 Result<ExitCode> bench_cost(const CostFlags& flags) {
   auto stage = DrillStage::make(flags, flags.workers, flags.workers,
-                                {"--flush-delay-ms", std::to_string(flags.flush_delay_ms), "--flushes-per-second",
-                                 fmt::format("{}", flags.flushes_per_second)},
-                                {});
+                                {"--flushes-per-second", fmt::format("{}", flags.flushes_per_second)}, {});
   if (!stage) return std::unexpected(stage.error());
   const auto report = run_stage(**stage, measure(**stage, flags));
   if (!report) return std::unexpected(report.error());
@@ -178,6 +175,7 @@ void add_bench_cost_command(Program& program, CLI::App& bench) {
   const auto flags = std::make_shared<CostFlags>();
   flags->workers = 1;
   flags->accounts = 1024;
+  flags->flush_delay_ms = 25;
   CLI::App& app = add_command(program, bench, "cost", "What one validator asks of its store for an operation",
                               [flags] { return bench_cost(*flags); });
   app.add_option("--store", flags->store, "A store URL (without it: in a temporary folder)");
@@ -191,7 +189,7 @@ void add_bench_cost_command(Program& program, CLI::App& bench) {
       ->check(CLI::Range(1, 86'400))
       ->capture_default_str();
   app.add_option("--warm-up", flags->warm_up, "Seconds before that")->check(CLI::Range(0, 3600))->capture_default_str();
-  app.add_option("--flush-delay-ms", flags->flush_delay_ms, "How long the log gathers records")
+  app.add_option("--flush-delay-ms", *flags->flush_delay_ms, "How long the log gathers records")
       ->check(CLI::Range(0, 10'000))
       ->capture_default_str();
   app.add_option("--flushes-per-second", flags->flushes_per_second, "Most log writes a second; 0: no limit")

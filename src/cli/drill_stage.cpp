@@ -41,7 +41,8 @@ Result<std::unique_ptr<DrillStage>> DrillStage::make(const DrillFlags& flags, st
   options.worker_flags = std::move(worker_flags);
   options.controller_flags = std::move(controller_flags);
   options.restart_delay = std::chrono::milliseconds(flags.restart_after_ms);
-  if (!flags.store.empty() && !flags.store.starts_with("file:")) options.flush_delay_ms = 25;
+  options.flush_delay_ms = flags.flush_delay_ms;
+  if (!options.flush_delay_ms && !flags.store.empty() && !flags.store.starts_with("file:")) options.flush_delay_ms = 25;
   auto network = LocalNetwork::open(
       stage->loop, flags.dir.empty() ? stage->scratch_->path() / "network" : std::filesystem::path(flags.dir), options);
   if (!network) return std::unexpected(network.error());

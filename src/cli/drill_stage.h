@@ -28,6 +28,7 @@ struct DrillFlags {
   std::uint64_t restart_after_ms = 8000;
   std::uint64_t outage_s = 10;
   std::vector<int> store_pids;
+  std::optional<std::uint64_t> flush_delay_ms;  // of the workers' logs: 25 on a store that is no folder
   bool json = false;
 };
 

@@ -22,7 +22,7 @@
 namespace zef::ledger {
 namespace {
 
-constexpr std::size_t segments_in_flight = 8;
+constexpr std::size_t segments_in_flight = 32;  // mostly small ones: a takeover waits for them
 
 struct WaitingRecord {
   ReadPlace place;
