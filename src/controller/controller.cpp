@@ -10,6 +10,9 @@
 namespace zef::controller {
 namespace {
 
+// A log that gathers for less is behind by some of its intervals whenever its process waits for a processor.
+constexpr Duration flush_interval_min = std::chrono::milliseconds(50);
+
 bool contains(const std::vector<WorkerId>& workers, const WorkerId& worker) {
   return std::ranges::find(workers, worker) != workers.end();
 }
@@ -209,9 +212,9 @@ LawInput Controller::measured(int set) const {
     ++input.fresh;
     input.cores += report.cores;
     for (const ShardLoad& shard : report.shards) input.load += shard.load;
-    if (report.flush_interval > Duration::zero())
-      input.backlog = std::max(input.backlog, static_cast<double>(report.log_backlog.count()) /
-                                                  static_cast<double>(report.flush_interval.count()));
+    const Duration interval = std::max(report.flush_interval, flush_interval_min);
+    input.backlog = std::max(input.backlog,
+                             static_cast<double>(report.log_backlog.count()) / static_cast<double>(interval.count()));
   }
   input.unsettled = draining || status_.orphans != 0 || !moves_.empty() || !rescues_.empty();
   return input;

@@ -210,26 +210,33 @@ Task<Result<void>> Fleet::retire(WorkerId worker, bool away) { return command(wo
 
 Task<> Fleet::tell_to_look(WorkerId worker) { (void)co_await command(worker, worker::LookAtMap{}); }
 
-// Until none of these shards is owned by `from` any more, or the time is up.
-Task<Result<std::vector<ledger::OwnedShard>>> Fleet::wait_for_map(WorkerId from, std::vector<ShardId> shards) {
+// Until none of these shards is owned by `from` any more, or the time is up. A giver that cannot give now, because
+// these shards are on their way already, or the receiver is busy, only says so in its log: it is told again.
+Task<Result<std::vector<ledger::OwnedShard>>> Fleet::make_move(WorkerId from, WorkerId to,
+                                                               std::vector<ShardId> shards) {
   const MonotonicTime until = executor_.now() + options_.move_time_max;
+  std::vector<ShardId> left = shards;
+  MonotonicTime told{};
   for (;;) {
+    if (told == MonotonicTime{} || executor_.now() - told >= options_.tell_again) {
+      told = executor_.now();
+      const auto done = co_await command(from, worker::Give{.to = to, .shards = {left.begin(), left.end()}});
+      if (!done && left.size() == shards.size()) co_return std::unexpected(done.error());
+    }
     co_await sleep_for(executor_, options_.look_every);
     auto entries = co_await ledger::read_entries(executor_, store_, shards);
     if (!entries) co_return entries;
-    const bool moved =
-        std::ranges::none_of(*entries, [&](const ledger::OwnedShard& one) { return one.entry.owner == from; });
-    if (moved || executor_.now() >= until || !members_.contains(from)) co_return entries;
+    left.clear();
+    for (const ledger::OwnedShard& one : *entries)
+      if (one.entry.owner == from) left.push_back(one.shard);
+    if (left.empty() || executor_.now() >= until || !members_.contains(from)) co_return entries;
   }
 }
 
 Task<> Fleet::carry_out(std::pair<WorkerId, WorkerId> who, std::shared_ptr<Batch> batch) {
   batches_.erase(who);  // who comes later begins another one
-  const auto told = co_await command(
-      who.first, worker::Give{.to = who.second, .shards = {batch->shards.begin(), batch->shards.end()}});
-  if (!told) {
-    batch->failure = told.error();
-  } else if (const auto entries = co_await wait_for_map(who.first, batch->shards); entries) {
+  const auto entries = co_await make_move(who.first, who.second, batch->shards);
+  if (entries) {
     for (const ledger::OwnedShard& one : *entries) batch->owners[one.shard] = one.entry.owner;
   } else {
     batch->failure = entries.error();
@@ -257,9 +264,7 @@ Task<Result<void>> Fleet::move(Move move) {
 }
 
 Task<Result<std::size_t>> Fleet::give(WorkerId from, WorkerId to, std::vector<ShardId> shards) {
-  if (auto told = co_await command(from, worker::Give{.to = to, .shards = {shards.begin(), shards.end()}}); !told)
-    co_return std::unexpected(told.error());
-  const auto entries = co_await wait_for_map(from, std::move(shards));
+  const auto entries = co_await make_move(from, to, std::move(shards));
   if (!entries) co_return std::unexpected(entries.error());
   co_return static_cast<std::size_t>(
       std::ranges::count_if(*entries, [&](const ledger::OwnedShard& one) { return one.entry.owner == to; }));

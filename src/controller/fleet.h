@@ -23,6 +23,7 @@ struct FleetOptions {
   Duration find_every = std::chrono::seconds(3);  // for workers that own nothing; it lists the store
   Duration call_time_max = std::chrono::seconds(2);
   Duration move_time_max = std::chrono::seconds(90);     // reading a large shard takes its time
+  Duration tell_again = std::chrono::seconds(3);         // to give what has not left
   Duration look_every = std::chrono::milliseconds(200);  // at the map, while a move is under way
 };
 
@@ -69,7 +70,7 @@ class Fleet final : public Workers {
   Task<> ask(std::shared_ptr<Member> member);
   void take(Member& member, worker::Report report);
   Task<> carry_out(std::pair<WorkerId, WorkerId> who, std::shared_ptr<Batch> batch);
-  Task<Result<std::vector<ledger::OwnedShard>>> wait_for_map(WorkerId from, std::vector<ShardId> shards);
+  Task<Result<std::vector<ledger::OwnedShard>>> make_move(WorkerId from, WorkerId to, std::vector<ShardId> shards);
   Task<Result<void>> command(WorkerId worker, worker::PeerRequest request);
   Task<> tell_to_look(WorkerId worker);
 

@@ -91,7 +91,7 @@ class Commands(Cases):
     def test_numbers_out_of_range_make_no_network(self):
         self.up_refuses(["0 validators", "choose 1 to"], "--validators", 0)
         self.up_refuses(["33 validators", "choose 1 to 32"], "--validators", 33)
-        self.up_refuses(["160 processes", "at most 128"], "--validators", 32, "--workers", 4)
+        self.up_refuses(["192 processes", "at most 128"], "--validators", 32, "--workers", 4)
         self.up_refuses(["0 workers", "choose 1 to"], "--workers", 0)
         self.up_refuses(["--validators"], "--validators", "four")
         self.up_refuses(["accounts"], "--accounts", -1)

@@ -91,7 +91,7 @@ class Operators(unittest.TestCase):
             self.assertIn(word, outcome.err)
         for arguments, word in ((("status",), "--dir"), (("status", "--dir", self.folder), "there is no network in"),
                                 (("drill", "store-outage", "--store-pid", "1"), "--store"),
-                                (("net", "up", "--dir", self.net + "2", "--workers", "4..2"), "workers at most 2"),
+                                (("net", "up", "--dir", self.net + "2", "--workers", "4..2"), "2 workers at most: choose 4 to"),
                                 (("net", "up", "--dir", self.net + "2", "--workers", "many"), "like 2..6")):
             outcome = run(*arguments)
             self.assertEqual(outcome.status not in (0, 1), True, f"{arguments} {outcome}")
