@@ -27,8 +27,8 @@ struct Options {
                                .queued_bytes_pause = 256U << 10,  // a client that does not read asks no more
                                .idle_time_max = std::chrono::minutes(10)};
   ledger::Directory::Options directory;
-  Duration answer_time_max = std::chrono::seconds(5);  // of one try
-  Duration hold_time_max = std::chrono::seconds(15);   // of all tries of a query
+  Duration answer_time_max = std::chrono::seconds(5);     // of one try
+  Duration hold_time_max = std::chrono::seconds(15);      // of all tries of a query
   Duration silence_max = std::chrono::milliseconds(500);  // of a worker that has calls: then the map is looked at
   Duration retry_delay_min = std::chrono::milliseconds(20);
   Duration retry_delay_max = std::chrono::milliseconds(500);

@@ -178,8 +178,8 @@ class Board {
     const double load = weight(shard);
     const double gain = load * (2 * give - load) / cores(from) - load * (2 * take + load) / cores(to);
     const double least = load * load / 4 * (1 / cores(from) + 1 / cores(to));
-    // Targets may change with every move, as another shard is hot then. The sum of load^2 / cores does not know them, and
-    // every move lessens it: moves come to an end.
+    // Targets may change with every move, as another shard is hot then. The sum of load^2 / cores does not know them,
+    // and every move lessens it: moves come to an end.
     const double lessens = load * (2 * loads_[from] - load) / cores(from) - load * (2 * loads_[to] + load) / cores(to);
     return gain < least || lessens <= nothing ? std::nullopt : std::optional(gain);
   }

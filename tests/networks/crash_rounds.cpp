@@ -11,9 +11,9 @@
 #include <cstdlib>
 #include <iterator>
 
+#include "base/parallel.h"
 #include "cli/command.h"
 #include "cli/flow.h"
-#include "base/parallel.h"
 #include "killer.h"
 #include "load.h"
 #include "prober.h"

@@ -5,8 +5,8 @@
 #include <array>
 #include <set>
 
-#include "cli/demo_double_spend.h"
 #include "base/parallel.h"
+#include "cli/demo_double_spend.h"
 #include "crypto/batch_signer.h"
 #include "protocol/instance_rules.h"
 #include "protocol/signing.h"
@@ -78,7 +78,7 @@ Task<std::size_t> Equivocator::propose_both(Round round) {
   }
   view_ = std::move(*view);
   co_await in_parallel(rig_.loop, rig_.quorum->size(), rig_.quorum->size(),
-                            [&](std::size_t i) { return propose_to(i, round, votes); });
+                       [&](std::size_t i) { return propose_to(i, round, votes); });
   ++rounds_;
   votes_ += votes;
   co_return votes;

@@ -7,11 +7,11 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/parallel.h"
 #include "cli/child_process.h"
 #include "cli/command.h"
 #include "cli/files.h"
 #include "cli/flow.h"
-#include "base/parallel.h"
 #include "load.h"
 #include "program.h"
 #include "rig.h"
@@ -83,7 +83,7 @@ Task<bool> load_stopped(Load& load) {
 
 Task<bool> all_killed_at_once(Rig& rig) {
   co_await in_parallel(rig.loop, rig.network->size(), rig.network->size(),
-                            [&](std::size_t i) { return rig.network->stop_validator(i, SIGKILL); });
+                       [&](std::size_t i) { return rig.network->stop_validator(i, SIGKILL); });
   co_return std::ranges::all_of(pids_of(*rig.network), [](pid_t pid) { return pid < 0; });
 }
 

@@ -2,8 +2,8 @@
 
 #include <fmt/core.h>
 
-#include "cli/demo_double_spend.h"
 #include "base/parallel.h"
+#include "cli/demo_double_spend.h"
 
 namespace zef::networks {
 namespace {
@@ -91,7 +91,7 @@ Task<void> Prober::collect_votes(std::size_t from, std::size_t to) {
     for (const std::size_t validator : probe.asked) pairs.push_back({i, validator});
   }
   co_await in_parallel(rig_.loop, pairs.size(), questions_at_once,
-                            [&](std::size_t i) { return collect(probes_[pairs[i].probe], pairs[i].validator); });
+                       [&](std::size_t i) { return collect(probes_[pairs[i].probe], pairs[i].validator); });
 }
 
 Task<void> Prober::collect(Probe& probe, std::size_t validator) {
@@ -108,7 +108,7 @@ Task<void> Prober::ask_for_second_votes(std::size_t from, std::size_t to) {
   for (std::size_t i = from; i < to; ++i)
     for (const std::size_t validator : probes_[i].voted) pairs.push_back({i, validator});
   co_await in_parallel(rig_.loop, pairs.size(), questions_at_once,
-                            [&](std::size_t i) { return ask_again(probes_[pairs[i].probe], pairs[i].validator); });
+                       [&](std::size_t i) { return ask_again(probes_[pairs[i].probe], pairs[i].validator); });
 }
 
 Task<void> Prober::ask_again(Probe& probe, std::size_t validator) {
@@ -128,7 +128,7 @@ Task<void> Prober::ask_again(Probe& probe, std::size_t validator) {
 
 Task<void> Prober::finish() {
   co_await in_parallel(rig_.loop, probes_.size(), questions_at_once,
-                            [this](std::size_t i) { return finish_one(probes_[i]); });
+                       [this](std::size_t i) { return finish_one(probes_[i]); });
 }
 
 Task<void> Prober::finish_one(Probe& probe) {

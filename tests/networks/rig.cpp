@@ -91,13 +91,13 @@ Task<cli::NetworkCheck> settle_and_compare(Rig& rig, const cli::DemoBook& book, 
   const std::vector<Uid> accounts = book.accounts();
   const MonotonicTime give_up = rig.loop.now() + catch_up_time_max;
   co_await in_parallel(rig.loop, accounts.size(), accounts_at_once,
-                            [&](std::size_t i) { return bring_up(rig, accounts[i], give_up, problems); });
+                       [&](std::size_t i) { return bring_up(rig, accounts[i], give_up, problems); });
   if (!co_await cli::wait_until_quiet(*rig.quorum, quiet_time_max))
     problems.emplace_back("effects or fees are still under way, or validators have executed different numbers");
   auto check = co_await cli::check_network(*rig.quorum, protocol::supply_of(rig.network->genesis()), accounts);
   problems.insert(problems.end(), check.unequal.begin(), check.unequal.end());
   co_await in_parallel(rig.loop, accounts.size(), accounts_at_once,
-                            [&](std::size_t i) { return compare_with_book(rig, accounts[i], book, problems); });
+                       [&](std::size_t i) { return compare_with_book(rig, accounts[i], book, problems); });
   co_return check;
 }
 

@@ -124,7 +124,7 @@ Task<bool> Witness::check(client::QuorumDriver& quorum, Duration limit) {
   bool all_answered = true;
   const MonotonicTime give_up = quorum.executor().now() + limit;
   co_await in_parallel(quorum.executor(), questions.size(), questions_at_once,
-                            [&](std::size_t i) { return check_one(quorum, questions[i], give_up, all_answered); });
+                       [&](std::size_t i) { return check_one(quorum, questions[i], give_up, all_answered); });
   co_return all_answered;
 }
 
