@@ -20,6 +20,8 @@ using std::chrono::milliseconds;
 
 // Moves of one worker that are planned at a time; those between the same two workers go together.
 constexpr std::size_t moves_per_worker = 64;
+// What a shard does in one second says little of what it will do in the next.
+constexpr Duration smoothing = std::chrono::seconds(10);
 
 struct ControllerFlags {
   StoreFlags store;
@@ -82,7 +84,7 @@ Task<Result<ExitCode>> serve(ControllerProcess& process, controller::ControllerO
   if (auto checked = co_await ledger::check_initialised(process.store->store()); !checked)
     co_return std::unexpected(checked.error());
   controller::Fleet fleet(process.loop, process.rng, process.store->store(), *process.internal,
-                          {.report_every = milliseconds(flags.report_ms)});
+                          {.report_every = milliseconds(flags.report_ms), .smoothing = smoothing});
   controller::Controller controller(process.loop, process.rng, process.store->store(), fleet, *process.driver,
                                     std::move(options));
   fleet.start();

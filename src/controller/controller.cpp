@@ -216,7 +216,8 @@ LawInput Controller::measured(int set) const {
     input.backlog = std::max(input.backlog,
                              static_cast<double>(report.log_backlog.count()) / static_cast<double>(interval.count()));
   }
-  input.unsettled = draining || status_.orphans != 0 || !moves_.empty() || !rescues_.empty();
+  // Moves that only spread load do not count: under a load that changes there is always one.
+  input.unsettled = draining || status_.orphans != 0 || !rescues_.empty();
   return input;
 }
 

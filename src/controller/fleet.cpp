@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/log.h"
@@ -59,7 +60,8 @@ Fleet::Fleet(Executor& executor, Rng& rng, store::ObjectStore& store, net::Trans
       internal_(internal),
       options_(options),
       me_(random_worker(rng)),
-      map_(executor, store) {}
+      map_(executor, store),
+      loads_(protocol::shard_count) {}
 
 Fleet::~Fleet() = default;
 
@@ -125,6 +127,10 @@ void Fleet::take(Member& member, worker::Report report) {
     what.cpu = rate(report.cpu_us, what.report->cpu_us, time) / 1e6;
     what.answered = rate(report.answered, what.report->answered, time);
   }
+  // The part of a new value in the average.
+  double newest = 1;
+  if (what.report && options_.smoothing > Duration::zero())
+    newest = 1 - std::exp(-std::chrono::duration<double>(now - what.heard) / options_.smoothing);
   std::map<std::pair<ShardId, std::uint64_t>, std::uint64_t> before;
   if (what.report)
     for (const worker::ShardReport& shard : what.report->shards) before[{shard.shard, shard.epoch}] = shard.work;
@@ -139,7 +145,9 @@ void Fleet::take(Member& member, worker::Report report) {
   for (std::size_t i = 0; i < work.size(); ++i) {
     const worker::ShardReport& shard = report.shards[i];
     const double part = sum == 0 ? 0 : static_cast<double>(work[i]) / static_cast<double>(sum);
-    what.shards.push_back({.shard = shard.shard, .load = what.cpu * part, .bytes = shard.accounts * bytes_per_account});
+    double& load = loads_[std::min<std::size_t>(shard.shard.value(), protocol::shard_count - 1)];
+    load += (what.cpu * part - load) * newest;
+    what.shards.push_back({.shard = shard.shard, .load = load, .bytes = shard.accounts * bytes_per_account});
   }
   what.heard = now;
   what.report = std::move(report);

@@ -21,6 +21,7 @@ namespace zef::controller {
 struct FleetOptions {
   Duration report_every = std::chrono::seconds(1);
   Duration find_every = std::chrono::seconds(3);  // for workers that own nothing; it lists the store
+  Duration smoothing{};  // loads of shards are averages over about this time; zero: of the last two reports
   Duration call_time_max = std::chrono::seconds(2);
   Duration move_time_max = std::chrono::seconds(90);     // reading a large shard takes its time
   Duration tell_again = std::chrono::seconds(3);         // to give what has not left
@@ -84,7 +85,8 @@ class Fleet final : public Workers {
   std::set<WorkerId> sealed_;
   std::map<std::pair<WorkerId, WorkerId>, std::shared_ptr<Batch>> batches_;
   ledger::MapReader map_;
-  TaskScope scope_;  // last: its tasks use everything above
+  std::vector<double> loads_;  // by shard, smoothed
+  TaskScope scope_;            // last: its tasks use everything above
 };
 
 }  // namespace zef::controller

@@ -39,7 +39,7 @@ struct LawInput {
   double load = 0;         // CPU seconds per second of these
   double cores = 0;        // of these
   double backlog = 0;      // the highest log backlog, in flush intervals
-  bool unsettled = false;  // a recovery or a move is under way, or a worker drains
+  bool unsettled = false;  // a recovery is under way, or a worker drains
 };
 
 // What the law remembers. A new controller begins with an empty one, and shrinks nothing before it has seen a window.
