@@ -68,9 +68,9 @@ Task<DrillResult> crash(DrillStage& stage) {
         co_await stage.wait_until([&] { return stage.shards_of(id) == 0 && stage.orphans() == 0; }, 60s);
     longest = std::max(longest, seconds_since(stage, began));
     must(result, recovered, fmt::format("the shards of w{} had no owner that lives for a minute", worker));
-    // Until it is back and has its part again, so that all are there when the next one dies.
+    // Until it is back, so that all are there when the next one dies.
     must(result,
-         co_await stage.wait_until([&] { return stage.serving() == stage.flags.workers; },
+         co_await stage.wait_until([&] { return stage.is_back(victim->head); },
                                    std::chrono::milliseconds(stage.flags.restart_after_ms) + 60s),
          fmt::format("w{} did not come back", worker));
     co_await sleep_for(stage.loop, std::chrono::milliseconds(200 + stage.rng.below(1500)));

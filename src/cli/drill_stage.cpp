@@ -160,6 +160,11 @@ std::optional<controller::FleetMember> DrillStage::member(const std::string& nam
   return std::nullopt;
 }
 
+bool DrillStage::is_back(const ledger::WorkerHead& before) const {
+  const auto now = member(before.name);
+  return now && now->head.worker != before.worker && now->report;
+}
+
 std::size_t DrillStage::worker_processes() const {
   std::size_t count = 0;
   const auto views = network->validators();

@@ -58,6 +58,7 @@ class DrillStage {
   [[nodiscard]] std::size_t orphans() const;
   [[nodiscard]] std::size_t serving() const;  // workers that live and own something
   [[nodiscard]] std::optional<controller::FleetMember> member(const std::string& name) const;
+  [[nodiscard]] bool is_back(const ledger::WorkerHead& before) const;  // another process of its name lives
   [[nodiscard]] controller::Fleet& fleet() { return *fleet_; }
   [[nodiscard]] std::size_t worker_processes() const;
   // Until `holds`, looked at with every observation; whether that came in time.

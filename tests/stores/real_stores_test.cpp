@@ -6,8 +6,11 @@
 #include <signal.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "base/testing/manual_executor.h"
 #include "base/testing/seeded_rng.h"
@@ -113,12 +116,25 @@ TEST_F(RealStores, s3_over_tls_trusts_only_the_named_authority) {
 // Stops a process until the end of its scope.
 class Stopped {
  public:
-  explicit Stopped(pid_t process) : process_(process) { ZEF_CHECK(::kill(process_, SIGSTOP) == 0); }
+  explicit Stopped(pid_t process) : process_(process) {
+    ZEF_CHECK(::kill(process_, SIGSTOP) == 0);
+    while (!all_threads_stand_still()) std::this_thread::yield();  // a busy thread takes note later than kill() returns
+  }
   Stopped(const Stopped&) = delete;
   Stopped& operator=(const Stopped&) = delete;
   ~Stopped() { ::kill(process_, SIGCONT); }
 
  private:
+  [[nodiscard]] bool all_threads_stand_still() const {
+    for (const auto& thread : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process_))) {
+      std::ifstream stat(thread.path() / "stat");
+      std::string line;
+      std::getline(stat, line);
+      const std::size_t name_end = line.rfind(')');
+      if (name_end != std::string::npos && name_end + 2 < line.size() && line[name_end + 2] != 'T') return false;
+    }
+    return true;
+  }
   pid_t process_;
 };
 
