@@ -3,14 +3,12 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "cli/fleet_access.h"
 #include "cli/flow.h"
 #include "cli/server_common.h"
 #include "controller/controller.h"
 #include "controller/fleet.h"
 #include "ledger/shard_map.h"
-#include "net/asio_transport.h"
 #include "net/system_rng.h"
 
 namespace zef::cli {
@@ -38,7 +36,7 @@ struct ControllerFlags {
   std::uint64_t law_ms = 5000;
   double target = 0.60, up_above = 0.70, down_below = 0.50;
   std::uint64_t up_after_ms = 15'000, cool_down_ms = 30'000, down_window_ms = 600'000, down_every_ms = 120'000;
-  std::string log_level = "info";
+  LogFlags log;
 };
 
 Result<controller::ControllerOptions> options_of(const ControllerFlags& flags) {
@@ -97,9 +95,7 @@ Task<Result<ExitCode>> serve(ControllerProcess& process, controller::ControllerO
 }
 
 Result<ExitCode> run(const ControllerFlags& flags) {
-  if (flags.log_level == "debug") log::set_level(log::Level::debug);
-  if (flags.log_level == "warning") log::set_level(log::Level::warning);
-  if (flags.log_level == "error") log::set_level(log::Level::error);
+  flags.log.apply();
   auto options = options_of(flags);
   if (!options) return std::unexpected(options.error());
   ControllerProcess process;
@@ -111,9 +107,7 @@ Result<ExitCode> run(const ControllerFlags& flags) {
                 "equal --workers-min and --workers-max for a number that is fixed");
   if (*driver == nullptr) *driver = std::make_unique<controller::FixedDriver>(flags.workers_min);
   process.driver = std::move(*driver);
-  auto internal = net::make_tls_transport(process.loop, {.ca = flags.tls / "ca.pem",
-                                                         .certificate = flags.tls / (flags.name + ".pem"),
-                                                         .key = flags.tls / (flags.name + ".key")});
+  auto internal = open_internal(process.loop, flags.tls, flags.name);
   if (!internal) return std::unexpected(internal.error());
   process.internal = std::move(*internal);
   auto store = ServerStore::open(process.loop, process.rng, flags.store);
@@ -152,13 +146,11 @@ void add_controller_commands(Program& program) {
       ->capture_default_str();
   app.add_option("--down-below", flags->down_below, "Removes one when the utilisation stays below this without it")
       ->capture_default_str();
-  add_time(app, "--up-after-ms", flags->up_after_ms, "... for so long");
+  add_time(app, "--up-after-ms", flags->up_after_ms, "How long the utilisation must be above --up-above");
   add_time(app, "--cool-down-ms", flags->cool_down_ms, "Least time between steps");
   add_time(app, "--down-window-ms", flags->down_window_ms, "Time whose highest load counts for a removal");
   add_time(app, "--down-every-ms", flags->down_every_ms, "Least time between removals");
-  app.add_option("--log-level", flags->log_level, "What is logged")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
-      ->capture_default_str();
+  flags->log.add_to(app);
   flags->store.add_to(app);
 }
 

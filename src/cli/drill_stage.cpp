@@ -74,9 +74,7 @@ Result<void> DrillStage::make_load() {
 
 Task<Result<void>> DrillStage::start() {
   if (auto started = co_await network->start_validator(0); !started) co_return started;
-  auto internal = net::make_tls_transport(loop, {.ca = network->tls_path(0) / "ca.pem",
-                                                 .certificate = network->tls_path(0) / "controller.pem",
-                                                 .key = network->tls_path(0) / "controller.key"});
+  auto internal = open_internal(loop, network->tls_path(0), "controller");
   if (!internal) co_return std::unexpected(internal.error());
   internal_ = std::move(*internal);
   auto store = ServerStore::open(loop, rng, {.url = network->store_url(0)});

@@ -5,7 +5,6 @@
 #include "cli/network_folder.h"
 #include "controller/kubernetes_driver.h"
 #include "controller/process_driver.h"
-#include "net/asio_transport.h"
 
 namespace zef::cli {
 
@@ -66,9 +65,7 @@ Result<std::unique_ptr<FleetAccess>> FleetAccess::open(const FleetFlags& given) 
   auto access = std::make_unique<FleetAccess>();
   access->title =
       flags->dir.empty() ? flags->store : fmt::format("validator-{} of {}", flags->validator, flags->dir.string());
-  auto internal = net::make_tls_transport(access->loop, {.ca = flags->tls / "ca.pem",
-                                                         .certificate = flags->tls / (flags->certificate + ".pem"),
-                                                         .key = flags->tls / (flags->certificate + ".key")});
+  auto internal = open_internal(access->loop, flags->tls, flags->certificate);
   if (!internal) return std::unexpected(internal.error());
   access->internal = std::move(*internal);
   auto store = ServerStore::open(access->loop, access->rng, {.url = flags->store});

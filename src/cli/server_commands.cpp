@@ -25,19 +25,11 @@ constexpr Duration drain_time_max = std::chrono::seconds(15);
 struct ServerFlags {
   StoreFlags store;
   std::string listen = "127.0.0.1:0";
-  std::string log_level = "info";
+  LogFlags log;
 
   void add_to(CLI::App& app) {
     store.add_to(app);
-    app.add_option("--log-level", log_level, "What is logged")
-        ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
-        ->capture_default_str();
-  }
-  void set_log_level() const {
-    if (log_level == "debug") log::set_level(log::Level::debug);
-    if (log_level == "info") log::set_level(log::Level::info);
-    if (log_level == "warning") log::set_level(log::Level::warning);
-    if (log_level == "error") log::set_level(log::Level::error);
+    log.add_to(app);
   }
 };
 
@@ -136,7 +128,7 @@ Task<Result<ExitCode>> serve_worker(WorkerProcess& process, worker::Worker& work
 }
 
 Result<ExitCode> run_worker(const WorkerFlags& flags) {
-  flags.set_log_level();
+  flags.log.apply();
   auto options = worker_options(flags);
   if (!options) return std::unexpected(options.error());
   const auto genesis = read_genesis(flags.genesis);
@@ -147,9 +139,7 @@ Result<ExitCode> run_worker(const WorkerFlags& flags) {
   if (!key) return std::unexpected(key.error());
 
   WorkerProcess process;
-  auto internal = net::make_tls_transport(process.loop, {.ca = flags.tls / "ca.pem",
-                                                         .certificate = flags.tls / (flags.name + ".pem"),
-                                                         .key = flags.tls / (flags.name + ".key")});
+  auto internal = open_internal(process.loop, flags.tls, flags.name);
   if (!internal) return std::unexpected(internal.error());
   process.internal = std::move(*internal);
   auto store = ServerStore::open(process.loop, process.rng, flags.store);
@@ -202,7 +192,7 @@ Task<Result<ExitCode>> serve_balancer(net::Loop& loop, StopSignals& stop, Server
 }
 
 Result<ExitCode> run_balancer(const BalancerFlags& flags) {
-  flags.set_log_level();
+  flags.log.apply();
   const auto address = net::parse_address(flags.listen);
   if (!address) return std::unexpected(Error{address.error().kind, "--listen: " + address.error().message});
   net::Loop loop;

@@ -5,6 +5,8 @@
 #include <ctime>
 #include <fstream>
 
+#include "base/log.h"
+#include "net/asio_transport.h"
 #include "store/hedging_store.h"
 #include "store/open_store.h"
 #include "store/retrying_store.h"
@@ -17,6 +19,25 @@ void StoreFlags::add_to(CLI::App& app) {
                  "(docs/object-stores.md)")
       ->required();
   app.add_option("--store-threads", threads, "For disk calls")->check(CLI::Range(1, 64))->capture_default_str();
+}
+
+void LogFlags::add_to(CLI::App& app) {
+  app.add_option("--log-level", level, "What is logged")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+}
+
+void LogFlags::apply() const {
+  if (level == "debug") log::set_level(log::Level::debug);
+  if (level == "info") log::set_level(log::Level::info);
+  if (level == "warning") log::set_level(log::Level::warning);
+  if (level == "error") log::set_level(log::Level::error);
+}
+
+Result<std::unique_ptr<net::Transport>> open_internal(net::Loop& loop, const std::filesystem::path& folder,
+                                                      const std::string& name) {
+  return net::make_tls_transport(
+      loop, {.ca = folder / "ca.pem", .certificate = folder / (name + ".pem"), .key = folder / (name + ".key")});
 }
 
 Result<std::unique_ptr<ServerStore>> ServerStore::open(net::Loop& loop, Rng& rng, const StoreFlags& flags) {

@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "net/loop.h"
+#include "net/transport.h"
 #include "store/metered_store.h"
 #include "store/object_store.h"
 
@@ -17,6 +18,17 @@ struct StoreFlags {
   std::size_t threads = 4;
   void add_to(CLI::App& app);
 };
+
+struct LogFlags {
+  std::string level = "info";
+  void add_to(CLI::App& app);
+  void apply() const;  // to this process
+};
+
+// Mutual TLS with the other processes of a validator, by NAME.pem and NAME.key in the folder, which also has ca.pem.
+[[nodiscard]] Result<std::unique_ptr<net::Transport>> open_internal(net::Loop& loop,
+                                                                    const std::filesystem::path& folder,
+                                                                    const std::string& name);
 
 // The store of the URL, metered, with retries; over a network also with hedged reads.
 class ServerStore {
