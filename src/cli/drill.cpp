@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "cli/drill_stage.h"
@@ -19,11 +20,9 @@ using namespace std::chrono_literals;
 constexpr Duration warm_up = 3s;
 constexpr Duration calm_after = 3s;
 constexpr std::size_t shards_per_move = 32;
-constexpr double load_factor = 8;  // of the scale drill
-// Of the cores that one worker takes at the lower load. More than 1 / 0.48, so that one is enough; and so little that 8
-// times the load, which costs some 5 times as much because turns are fuller, asks for more than 3.
-constexpr double capacity_per_load = 2.6;
-constexpr Duration measured_time = 8s;
+constexpr double load_factor = 8;            // of the scale drill
+constexpr double queries_per_operation = 2;  // an order and its certificate
+constexpr double capacity_per_load = 3.2;
 
 // What a drill found besides what all have: for the report, and whether it is as it must be.
 struct DrillResult {
@@ -304,37 +303,12 @@ Result<ExitCode> drill(const std::string& name, const DrillFlags& flags, Scenari
   return as_it_must_be(*report) ? ExitCode::ok : ExitCode::failed;
 }
 
-// ---- what a worker can do, for the scale drill ----
-
-// Cores that one worker takes for the load as it is before and after.
-Task<Result<double>> measure_one(DrillStage& stage) {
-  if (auto started = co_await stage.start(); !started) co_return std::unexpected(started.error());
-  stage.load->start();
-  co_await sleep_for(stage.loop, warm_up);
-  const std::uint64_t before = stage.network->processor_time(0).workers_us;
-  co_await sleep_for(stage.loop, measured_time);
-  const std::uint64_t used = stage.network->processor_time(0).workers_us - before;
-  const DrillFindings found = co_await stage.finish();
-  if (found.errors > 0) co_return fail(ErrorKind::unavailable, "while it was measured: " + found.first_error);
-  co_return static_cast<double>(used) / 1e6 / std::chrono::duration<double>(measured_time).count();
-}
-
-// A share of a core counts as a worker's whole capacity: so much that one is enough for the load as it is, and that
-// eight times the load ask for four. The law decides in seconds.
+// A few queries a second count as all that a worker can do: one is enough for the load as it is (31 %), and eight times
+// the load ask for four and more. The law decides in seconds.
 Result<ExitCode> scale_drill(const DrillFlags& flags) {
-  double one = 0;
-  {
-    auto stage = DrillStage::make(flags, 1, 1, {}, {});
-    if (!stage) return std::unexpected(stage.error());
-    const auto measured = run_stage(**stage, measure_one(**stage));
-    if (!measured) return std::unexpected(measured.error());
-    one = *measured;
-  }
-  const double capacity = std::max(one * capacity_per_load, 0.01);
-  if (!flags.json)
-    print_err(fmt::format("one worker takes {:.3f} cores for it; {:.3f} count as all it has\n", one, capacity));
+  const double queries = queries_per_operation * flags.rate * capacity_per_load;
   return drill(
-      "scale", flags, &scale, 1, {"--cores", fmt::format("{:.4f}", capacity)},
+      "scale", flags, &scale, 1, {"--queries-max", fmt::format("{:.0f}", std::max(queries, 1.0))},
       {"--tick-ms",        "200",   "--report-ms",     "500",  "--law-ms",     "500",  "--up-after-ms",  "2000",
        "--up-above",       "0.52",  "--target",        "0.50", "--down-below", "0.48", "--cool-down-ms", "3000",
        "--down-window-ms", "10000", "--down-every-ms", "3000"});

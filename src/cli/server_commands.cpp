@@ -50,6 +50,7 @@ struct WorkerFlags : ServerFlags {
   double flushes_per_second_max = 0;
   std::size_t in_flight_max = ledger::slots_in_flight_max;
   double cores = 1;
+  std::uint64_t queries_max = 0;
 };
 
 Result<worker::WorkerOptions> worker_options(const WorkerFlags& flags) {
@@ -69,6 +70,7 @@ Result<worker::WorkerOptions> worker_options(const WorkerFlags& flags) {
   options.checkpoints.log_bytes = flags.checkpoint_log_mib << 20;
   options.garbage_grace = std::chrono::seconds(flags.garbage_grace_s);
   options.cores = flags.cores;
+  options.queries_max = flags.queries_max;
   return options;
 }
 
@@ -267,6 +269,10 @@ void add_worker(Program& program) {
   app.add_option("--cores", flags->cores, "Processor cores that it may use: what the controller reckons with")
       ->check(CLI::Range(0.001, 1024.0))
       ->capture_default_str();
+  app.add_option(
+      "--queries-max", flags->queries_max,
+      "Queries a second that are all it can do, if something else than the processor is scarce: the controller "
+      "counts with what is fuller; 0: only the processor");
   app.add_option("--fee-period-ms", flags->fee_period_ms, "How often fees go to the reward accounts")
       ->check(CLI::Range(10, 86'400'000))
       ->capture_default_str();

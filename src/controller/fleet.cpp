@@ -118,7 +118,7 @@ Task<> Fleet::ask(std::shared_ptr<Member> member) {
   if (report && report->worker == member->what.head.worker) take(*member, std::move(*report));
 }
 
-// Loads are rates between two reports; a shard's part of the worker's time is its part of the messages.
+// Loads are rates between two reports, in cores; a shard's part of the worker's load is its part of the messages.
 void Fleet::take(Member& member, worker::Report report) {
   FleetMember& what = member.what;
   const MonotonicTime now = executor_.now();
@@ -127,6 +127,11 @@ void Fleet::take(Member& member, worker::Report report) {
     what.cpu = rate(report.cpu_us, what.report->cpu_us, time) / 1e6;
     what.answered = rate(report.answered, what.report->answered, time);
   }
+  // What is scarce need not be the processor: the queries answered, as a part of those that it can answer, count too.
+  double busy = what.cpu;
+  if (report.queries_max > 0)
+    busy = std::max(
+        busy, static_cast<double>(report.millicores) / 1000 * what.answered / static_cast<double>(report.queries_max));
   // The part of a new value in the average.
   double newest = 1;
   if (what.report && options_.smoothing > Duration::zero())
@@ -146,7 +151,7 @@ void Fleet::take(Member& member, worker::Report report) {
     const worker::ShardReport& shard = report.shards[i];
     const double part = sum == 0 ? 0 : static_cast<double>(work[i]) / static_cast<double>(sum);
     double& load = loads_[std::min<std::size_t>(shard.shard.value(), protocol::shard_count - 1)];
-    load += (what.cpu * part - load) * newest;
+    load += (busy * part - load) * newest;
     what.shards.push_back({.shard = shard.shard, .load = load, .bytes = shard.accounts * bytes_per_account});
   }
   what.heard = now;
@@ -244,11 +249,20 @@ Task<Result<std::vector<ledger::OwnedShard>>> Fleet::make_move(WorkerId from, Wo
 Task<> Fleet::carry_out(std::pair<WorkerId, WorkerId> who, std::shared_ptr<Batch> batch) {
   batches_.erase(who);  // who comes later begins another one
   const auto entries = co_await make_move(who.first, who.second, batch->shards);
+  std::size_t elsewhere = 0;
   if (entries) {
-    for (const ledger::OwnedShard& one : *entries) batch->owners[one.shard] = one.entry.owner;
+    for (const ledger::OwnedShard& one : *entries) {
+      batch->owners[one.shard] = one.entry.owner;
+      elsewhere += one.entry.owner != who.second;
+    }
   } else {
     batch->failure = entries.error();
+    elsewhere = batch->shards.size();
   }
+  if (elsewhere > 0)
+    log::warning("controller", "{} of {} shards did not go from {} to {}: {}", elsewhere, batch->shards.size(),
+                 who.first.hex(), who.second.hex(),
+                 entries ? "cancelled, or another move came first" : entries.error().message);
   batch->done.set();
 }
 

@@ -67,6 +67,35 @@ TEST_F(FleetTest, finds_workers_and_hears_their_reports) {
   EXPECT_EQ(run(fleet_.owners()).value().size(), shard_count);
 }
 
+TEST_F(FleetTest, queries_count_as_load_where_they_are_scarcer_than_the_processor) {
+  validator_.crash("w0");
+  validator_.options().cores = 2;
+  validator_.options().queries_max = 100;
+  validator_.start("w0");
+  fleet_.start();
+  validator_.executor().advance(seconds(3));
+  const auto load_of = [&](const std::string& name) {
+    double load = 0;
+    for (const WorkerReport& report : fleet_.reports())
+      if (report.name == name)
+        for (const ShardLoad& shard : report.shards) load += shard.load;
+    return load;
+  };
+  EXPECT_EQ(load_of("w0"), 0);
+  double highest = 0;
+  for (int i = 0; i < 40; ++i) {
+    for (std::uint64_t account = 0; account < 8; ++account)
+      (void)validator_.ask(protocol::QueryAccount{net_.uid(account), {}});
+    validator_.executor().advance(std::chrono::milliseconds(400));
+    for (const FleetMember& member : fleet_.members()) {  // the processor of a simulated worker is never busy
+      const double expected = member.head.name == "w0" ? 2 * member.answered / 100 : 0;
+      EXPECT_NEAR(load_of(member.head.name), expected, 1e-9);
+      highest = std::max(highest, expected);
+    }
+  }
+  EXPECT_GT(highest, 0.1);
+}
+
 TEST_F(FleetTest, a_worker_that_owns_nothing_is_found_and_one_that_ended_is_forgotten) {
   fleet_.start();
   ASSERT_TRUE(validator_.try_start("w2").has_value());

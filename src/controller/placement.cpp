@@ -162,11 +162,16 @@ class Board {
   [[nodiscard]] double excess(const Pool& pool, std::size_t worker) const {
     return loads_[worker] - pool.target[worker];
   }
-  [[nodiscard]] bool has_too_much(const Pool& pool, std::size_t worker) const {
+  [[nodiscard]] bool has_too_much(const Pool& pool, std::size_t worker, double imbalance) const {
     if (!takes(worker)) return false;
     const double allowed = pool.holds_hot[worker] ? options_.beside_hot * pool.fill * cores(worker)
-                                                  : (options_.imbalance - 1) * pool.target[worker];
+                                                  : (imbalance - 1) * pool.target[worker];
     return excess(pool, worker) > allowed + nothing;
+  }
+  // A worker that gives at all gives until it is well below what makes it give: else a load that changes a little would
+  // move one more shard now and again.
+  [[nodiscard]] bool gives(const Pool& pool, std::size_t worker) const {
+    return has_too_much(pool, worker, gives_[worker] ? options_.aim : options_.imbalance);
   }
 
   // Imbalance is the sum over workers of excess^2 / cores. What the move removes of it; nothing if it is hardly worth
@@ -190,7 +195,7 @@ class Board {
     std::optional<std::pair<std::size_t, std::size_t>> chosen;
     for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
       const std::size_t from = owner_[shard];
-      if (from == nobody || moving_[shard] || !may_move(from) || !has_too_much(pool, from)) continue;
+      if (from == nobody || moving_[shard] || !may_move(from) || !gives(pool, from)) continue;
       for (std::size_t to = 0; to < workers_.size(); ++to) {
         if (!takes(to) || !may_move(to) || excess(pool, to) >= -nothing) continue;
         const auto gain = removed(pool, shard, to);
@@ -205,7 +210,11 @@ class Board {
   }
 
   void rebalance() {
-    while (const auto next = best_move(pool())) move(next->first, next->second);
+    gives_.assign(workers_.size(), false);
+    while (const auto next = best_move(pool())) {
+      gives_[owner_[next->first]] = true;
+      move(next->first, next->second);
+    }
   }
 
   const PlacementOptions& options_;
@@ -216,6 +225,7 @@ class Board {
   std::vector<bool> moving_;
   std::vector<double> loads_;
   std::vector<std::size_t> moves_of_;
+  std::vector<bool> gives_;  // to balance, in this plan
   Plan plan_;
 };
 

@@ -17,7 +17,8 @@ namespace zef::controller {
 
 struct PlacementOptions {
   std::size_t moves_per_worker = 2;  // at a time, as giver or taker
-  double imbalance = 1.25;           // highest load / mean, beyond which shards move
+  double imbalance = 1.25;           // highest load / mean, beyond which shards move ...
+  double aim = 1.10;                 // ... until it is no more than that, as far as one plan goes
   // What every shard is taken to weigh besides its measured load, so that an idle validator is spread too, and so that
   // what little a cold shard costs (timers, checkpoints) counts.
   double shard_weight = 0.0001;

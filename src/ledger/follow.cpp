@@ -13,7 +13,7 @@
 namespace zef::ledger {
 namespace {
 
-constexpr std::size_t segments_in_flight = 8;
+constexpr std::size_t segments_in_flight = 32;                  // mostly small ones: a move waits for them
 constexpr std::size_t hand_over_size = 1 + crypto::Hash::size;  // BCS: which record, and its digest
 
 }  // namespace

@@ -4,11 +4,14 @@
 
 #include "base/log.h"
 #include "base/mutant.h"
+#include "base/parallel.h"
 
 namespace zef::worker {
 namespace {
 
 constexpr Duration look_again_max = std::chrono::seconds(1);
+constexpr Duration save_pause = std::chrono::milliseconds(10);
+constexpr std::size_t saves_at_a_time = 8;
 constexpr std::size_t group_size = protocol::shard_count / ledger::group_count;
 
 protocol::ShardId shard_in(std::size_t group, std::size_t i) {
@@ -48,13 +51,22 @@ Task<> Checkpointer::run() {
     if (!due()) continue;
     last_ = parts_.executor.now();
     last_bytes_ = parts_.log.metrics().bytes;
-    const std::size_t group = std::exchange(next_group_, (next_group_ + 1) % ledger::group_count);
-    if (const auto saved = co_await save(group); !saved) {
-      ++metrics_.failures;
-      log::warning("worker", "the checkpoint of group {} failed, the next one follows in its time: {}", group,
-                   saved.error().message);
-    }
+    co_await save_and_count(std::exchange(next_group_, (next_group_ + 1) % ledger::group_count));
   }
+}
+
+Task<> Checkpointer::save_and_count(std::size_t group) {
+  const auto saved = co_await save(group);
+  if (saved) co_return;
+  ++metrics_.failures;
+  log::warning("worker", "the checkpoint of group {} failed, the next one follows in its time: {}", group,
+               saved.error().message);
+}
+
+Task<> Checkpointer::save_some(std::vector<std::size_t> groups) {
+  if (options_.every == Duration::zero()) co_return;
+  co_await in_parallel(parts_.executor, groups.size(), saves_at_a_time,
+                       [this, &groups](std::size_t i) { return save_and_count(groups[i]); });
 }
 
 Task<Result<void>> Checkpointer::save_all() {
@@ -129,7 +141,17 @@ Task<Result<std::vector<Checkpointer::Taken>>> Checkpointer::take_group(std::siz
   co_return all;
 }
 
+struct Checkpointer::Saving {
+  explicit Saving(bool& of_group) : flag(of_group) { flag = true; }
+  Saving(const Saving&) = delete;
+  Saving& operator=(const Saving&) = delete;
+  ~Saving() { flag = false; }
+  bool& flag;
+};
+
 Task<Result<void>> Checkpointer::save(std::size_t group) {
+  while (saving_[group]) co_await sleep_for(parts_.executor, save_pause);
+  const Saving saving(saving_[group]);
   bool anything = false;
   for (std::size_t i = 0; i < group_size; ++i) anything |= parts_.shards.find(shard_in(group, i)) != nullptr;
   const ledger::RecordNumber up_to = parts_.log.appended();

@@ -49,9 +49,11 @@ class Checkpointer {
   // Begins in the background, until stop() or destruction. Not from within a callback of this.
   void start();
   void stop() { scope_.clear(); }
-  // Saves what this worker owns of a group, now; of all groups. Not while it runs in the background.
+  // Saves what this worker owns of a group, now; of all groups. A save of the same group that is under way goes first.
   Task<Result<void>> save(std::size_t group);
   Task<Result<void>> save_all();
+  // Saves these groups side by side, unless nothing is saved at all; what fails is only logged.
+  Task<> save_some(std::vector<std::size_t> groups);
 
   [[nodiscard]] const Metrics& metrics() const { return metrics_; }
 
@@ -74,7 +76,10 @@ class Checkpointer {
     std::vector<protocol::Uid> accounts;
     ledger::CheckpointPart part;
   };
+  // While it lives, no other save of the group begins.
+  struct Saving;
   Task<> run();
+  Task<> save_and_count(std::size_t group);
   [[nodiscard]] bool due() const;
   Taken take(protocol::ShardId id, OwnedShard& owned);
   OwnedShard* find(const Taken& taken);
@@ -87,6 +92,7 @@ class Checkpointer {
   Options options_;
   std::map<protocol::ShardId, Chain> chains_;
   std::array<ledger::RecordNumber, ledger::group_count> saved_up_to_{};
+  std::array<bool, ledger::group_count> saving_{};
   std::uint32_t next_number_ = 0;
   std::size_t next_group_ = 0;
   MonotonicTime last_;

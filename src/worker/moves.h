@@ -65,8 +65,8 @@ class Moves {
   void start();
   void look_soon() { wanted_.set(); }
 
-  // The giver's part of a move; returns when the map has told what became of it. Errors: refused (not ours, or the
-  // receiver does not want), unavailable, fenced.
+  // The giver's part of a move; returns when the map has told what became of it. Errors: refused (not ours, on
+  // their way already, or the receiver does not want), unavailable, fenced.
   Task<Result<void>> give(std::vector<protocol::ShardId> shards, ledger::WorkerId to);
   // The receiver's part.
   Task<TakeAnswer> prepare(Take take);
@@ -106,7 +106,11 @@ class Moves {
   Task<> adopt_named();
   Task<> rescue_sealed();
   Task<> give_some(std::vector<protocol::ShardId> shards, ledger::WorkerId to, std::shared_ptr<std::size_t> running);
-  Task<Result<TakeAnswer>> offer(net::RpcClient& receiver, std::uint64_t move, std::vector<protocol::ShardId> shards);
+  Task<Result<void>> hand_over(const std::vector<protocol::ShardId>& shards, ledger::WorkerId to);
+  Task<Result<TakeAnswer>> offer(net::RpcClient& receiver, std::uint64_t move,
+                                 const std::vector<protocol::ShardId>& shards);
+  // Saves those of which a receiver would have much to read.
+  Task<> shorten_tails(const std::vector<protocol::ShardId>& shards);
   // The hand-overs of those that are still here, logged; which they were.
   std::vector<protocol::ShardId> freeze(const std::vector<protocol::ShardId>& shards);
   Task<> settle(std::vector<protocol::ShardId> shards, ledger::Slot end, MonotonicTime cancel_at);
@@ -128,6 +132,7 @@ class Moves {
   std::map<protocol::ShardId, OwnedShard> leaving_;
   std::map<std::pair<ledger::WorkerId, std::uint64_t>, std::shared_ptr<Session>> sessions_;  // by giver and move
   std::uint64_t last_move_ = 0;
+  std::set<protocol::ShardId> being_given_;  // from the first question to the receiver on
   std::set<protocol::ShardId> being_received_;
   std::map<ledger::WorkerId, MonotonicTime> sealed_since_;  // owners in the map whose head is not Active
   std::uint64_t replayed_ = 0;

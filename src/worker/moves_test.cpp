@@ -124,6 +124,37 @@ TEST_F(WorkerMoves, a_shard_with_checkpoints_moves_and_both_sides_crash) {
   }
 }
 
+// A long log is saved before the move, so that the receiver need not read it; a short one is read.
+TEST_F(WorkerMoves, what_was_logged_long_ago_is_saved_before_the_move) {
+  using std::chrono::seconds;
+  TestValidator own(net, {"w0", "w1"});
+  own.options().checkpoints.every = seconds(100'000);
+  own.start_all();
+  const ShardId shard = shard_of(net.uid(0));
+  const auto entry = [&] { return own.map().entries[shard.value()]; };
+  Chain alice(net, 0);
+  const auto pay_many = [&](int count) {
+    for (int i = 0; i < count; ++i)
+      ASSERT_TRUE(std::holds_alternative<SignedAccountState>(
+          own.ask(SubmitProof{net.proof(alice.next(pay(on_other_worker(), 1)))})));
+  };
+  pay_many(3);
+  ASSERT_TRUE(own.executor().run_until(own.find(home)->give({shard}, own.find(other)->id())));
+  EXPECT_FALSE(entry().checkpoint);
+  EXPECT_EQ(entry().lineage.size(), 2U);
+  pay_many(150);
+  ASSERT_TRUE(own.executor().run_until(own.find(other)->give({shard}, own.find(home)->id())));
+  ASSERT_TRUE(entry().checkpoint);
+  EXPECT_EQ(entry().lineage.front().worker, own.find(other)->id()) << "what came before the checkpoint is gone";
+  EXPECT_LT(*entry().lineage.front().to - entry().lineage.front().from, 8U);
+  EXPECT_EQ(own.account(net.uid(0))->next, SequenceNumber(153));
+  for (const char* name : {"w0", "w1"}) own.crash(name);
+  own.start_all();
+  EXPECT_EQ(own.account(net.uid(0))->next, SequenceNumber(153));
+  ASSERT_TRUE(own.settle());
+  EXPECT_EQ(own.account(on_other_worker())->received, 153U);
+}
+
 TEST_F(WorkerMoves, a_move_whose_receiver_dies_is_cancelled) {
   validator.start_all();
   Chain alice(net, 0);
@@ -147,6 +178,26 @@ TEST_F(WorkerMoves, a_move_whose_receiver_dies_is_cancelled) {
   ASSERT_TRUE(validator.settle());
   EXPECT_EQ(validator.account(bob)->received, 2U);
   expect_supply();
+}
+
+// Whoever asks for a move asks again when it takes long: the receiver reads everything once all the same.
+TEST_F(WorkerMoves, what_is_on_its_way_is_not_given_a_second_time) {
+  validator.start_all();
+  const ShardId shard = shard_of(net.uid(0));
+  const ledger::WorkerId to = validator.find(other)->id();
+  std::optional<Result<void>> first;
+  TaskScope scope;
+  const auto keep = [](Task<Result<void>> task, std::optional<Result<void>>& out) -> Task<> {
+    out.emplace(co_await std::move(task));
+  };
+  scope.spawn(keep(validator.find(home)->give({shard}, to), first));
+  const auto second = give(home, other, {shard});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().message, "these shards are on their way already");
+  validator.executor().run_while_not([&] { return first.has_value(); });
+  ASSERT_TRUE(*first) << first->error().message;
+  const auto later = give(home, other, {shard});
+  EXPECT_NE(later.error().message, "these shards are on their way already");
 }
 
 TEST_F(WorkerMoves, another_worker_adopts_what_a_rescuer_gives_it) {

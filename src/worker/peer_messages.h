@@ -127,6 +127,7 @@ struct Report {
   std::uint64_t counter = 0;        // one more with every report
   std::uint64_t cpu_us = 0;         // of the process, since it started
   std::uint64_t millicores = 1000;  // CPU that it may use: 1000 is one core
+  std::uint64_t queries_max = 0;    // of clients, a second, that are taken for all that it can do; 0: not known
   std::uint64_t memory_bytes = 0;
   std::uint64_t backlog_bytes = 0;  // of the log: not confirmed yet
   std::uint64_t backlog_us = 0;     // how long the oldest record has waited that is not on its way to the store
@@ -140,9 +141,9 @@ struct Report {
   codec::Bounded<ShardReport, 0, protocol::shard_count> shards;
   static constexpr auto fields =
       codec::fields<&Report::worker, &Report::name, &Report::counter, &Report::cpu_us, &Report::millicores,
-                    &Report::memory_bytes, &Report::backlog_bytes, &Report::backlog_us, &Report::flush_us,
-                    &Report::answered, &Report::checkpoints, &Report::leaving, &Report::draining, &Report::retiring,
-                    &Report::store, &Report::shards>;
+                    &Report::queries_max, &Report::memory_bytes, &Report::backlog_bytes, &Report::backlog_us,
+                    &Report::flush_us, &Report::answered, &Report::checkpoints, &Report::leaving, &Report::draining,
+                    &Report::retiring, &Report::store, &Report::shards>;
 };
 
 using PeerRequest = std::variant<DeliverEffects, Give, Take, HandedOver, AskReport, Retire, LookAtMap>;

@@ -130,7 +130,8 @@ Tick::Prepared Tick::prepare_query(const Query& query, VerificationBatch& batch)
   const Uid* target = target_of(query);
   if (!target) return prepared;
   const ShardId id = shard_of(*target);
-  const OwnedShard* owned = parts_.shards.find(id);
+  OwnedShard* owned = parts_.shards.find(id);
+  if (owned) ++owned->work;  // questions and what is refused cost time too
   if (!owned) {
     prepared.answer = refused(Moved{id});
   } else if (const auto* submit = std::get_if<SubmitOrder>(&query)) {

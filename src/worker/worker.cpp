@@ -163,7 +163,10 @@ struct Worker::State {
   }
   Task<> give_asked(std::vector<ShardId> ids, ledger::WorkerId to) {
     const auto given = co_await moves->give(std::move(ids), to);
-    if (!given) log::warning("worker", "{} did not give: {}", options.name, given.error().message);
+    if (!given && given.error().kind == ErrorKind::refused)  // told again, or what it was told is no longer so
+      log::debug("worker", "{} does not give: {}", options.name, given.error().message);
+    else if (!given)
+      log::warning("worker", "{} did not give: {}", options.name, given.error().message);
   }
 
   Report report() {
@@ -172,6 +175,7 @@ struct Worker::State {
     out.name = options.name;
     out.counter = ++reports;
     out.millicores = static_cast<std::uint64_t>(options.cores * 1000);
+    out.queries_max = options.queries_max;
     if (options.usage) {
       const WorkerOptions::Usage usage = options.usage();
       out.cpu_us = microseconds(usage.cpu);

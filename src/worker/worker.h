@@ -32,6 +32,7 @@ struct WorkerOptions {
   MoveOptions moves;
   Duration drain_time_max = std::chrono::seconds(30);  // for giving all shards away
   double cores = 1;                                    // CPU that this process may use: what a controller reckons with
+  std::uint64_t queries_max = 0;  // a second, that are all it can do, whatever the CPU says; 0: not known
   // What this process has used, for reports; without it they say zero.
   struct Usage {
     Duration cpu{};
