@@ -53,6 +53,13 @@ struct Fleet::Batch {
   Event done;
 };
 
+struct Fleet::Dealing {
+  explicit Dealing(Executor& executor) : done(executor) {}
+  std::map<ShardId, WorkerId> owners;
+  std::optional<Error> failure;
+  Event done;
+};
+
 Fleet::Fleet(Executor& executor, Rng& rng, store::ObjectStore& store, net::Transport& internal, FleetOptions options)
     : executor_(executor),
       rng_(rng),
@@ -292,11 +299,30 @@ Task<Result<std::size_t>> Fleet::give(WorkerId from, WorkerId to, std::vector<Sh
       std::ranges::count_if(*entries, [&](const ledger::OwnedShard& one) { return one.entry.owner == to; }));
 }
 
+// One pass over the map, however many rescuers share the victim's shards.
+Task<> Fleet::deal(WorkerId victim, std::shared_ptr<Dealing> dealing) {
+  dealings_.erase(victim);  // who comes later begins another one
+  const auto choose = [&](ShardId shard) {
+    const auto found = dealing->owners.find(shard);
+    return found == dealing->owners.end() ? WorkerId{} : found->second;
+  };
+  const auto changed = co_await ledger::rescue(executor_, store_, rng_, me_, victim, choose);
+  if (!changed) dealing->failure = changed.error();
+  dealing->done.set();
+}
+
 Task<Result<void>> Fleet::rescue(Rescue rescue) {
-  const std::set<ShardId> shards(rescue.shards.begin(), rescue.shards.end());
-  const auto choose = [&](ShardId shard) { return shards.contains(shard) ? rescue.by : WorkerId{}; };
-  const auto changed = co_await ledger::rescue(executor_, store_, rng_, me_, rescue.victim, choose);
-  if (!changed) co_return std::unexpected(changed.error());
+  auto& dealing = dealings_[rescue.victim];
+  if (!dealing) {
+    dealing = std::make_shared<Dealing>(executor_);
+    executor_.post([this, victim = rescue.victim, still = std::weak_ptr(dealing)] {
+      if (const auto there = still.lock()) scope_.spawn(deal(victim, there));
+    });
+  }
+  const auto mine = dealing;
+  for (const ShardId shard : rescue.shards) mine->owners[shard] = rescue.by;
+  co_await mine->done.wait();
+  if (mine->failure) co_return std::unexpected(*mine->failure);
   scope_.spawn(tell_to_look(rescue.by));
   co_return Result<void>{};
 }

@@ -63,7 +63,8 @@ class Fleet final : public Workers {
 
  private:
   struct Member;
-  struct Batch;  // moves from one worker to another that were asked for in one turn
+  struct Batch;    // moves from one worker to another that were asked for in one turn
+  struct Dealing;  // a victim's shards, and who is to have which, that were asked for in one turn
   Task<> find_again_and_again();
   Task<> ask_again_and_again();
   Task<Result<void>> find();
@@ -73,6 +74,7 @@ class Fleet final : public Workers {
   Task<> carry_out(std::pair<WorkerId, WorkerId> who, std::shared_ptr<Batch> batch);
   Task<Result<std::vector<ledger::OwnedShard>>> make_move(WorkerId from, WorkerId to, std::vector<ShardId> shards);
   Task<Result<void>> command(WorkerId worker, worker::PeerRequest request);
+  Task<> deal(WorkerId victim, std::shared_ptr<Dealing> dealing);
   Task<> tell_to_look(WorkerId worker);
 
   Executor& executor_;
@@ -84,6 +86,7 @@ class Fleet final : public Workers {
   std::map<WorkerId, std::shared_ptr<Member>> members_;
   std::set<WorkerId> sealed_;
   std::map<std::pair<WorkerId, WorkerId>, std::shared_ptr<Batch>> batches_;
+  std::map<WorkerId, std::shared_ptr<Dealing>> dealings_;
   ledger::MapReader map_;
   std::vector<double> loads_;  // by shard, smoothed
   TaskScope scope_;            // last: its tasks use everything above

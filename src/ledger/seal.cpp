@@ -1,8 +1,8 @@
 // Why this is safe. The victim acknowledges slot j only when 0..j are in the store (WorkerLog::slot_is_in_store). The
-// head leaves Active, by seal_worker's compare-and-set, before the first probe, so `trim` is frozen and no slot that a
-// probe has seen can vanish. find_seal puts a SEAL only at a slot below which it has seen every slot taken, and a SEAL
-// is never deleted: the victim's own put_if_absent at k finds it and fences (WorkerLog::settle_exists), so slot k is
-// never confirmed, nor any after it.
+// head leaves Active, by seal_worker's compare-and-set, before the first probe (a LIST is one), so `trim` is frozen and
+// no slot that a probe has seen can vanish. find_seal puts a SEAL only at a slot below which it has seen every slot
+// taken, and a SEAL is never deleted: the victim's own put_if_absent at k finds it and fences
+// (WorkerLog::settle_exists), so slot k is never confirmed, nor any after it.
 #include "ledger/seal.h"
 
 #include <fmt/core.h>
@@ -20,10 +20,29 @@ namespace zef::ledger {
 namespace {
 
 constexpr std::size_t probes_in_flight = 16;
+constexpr std::size_t keys_listed = 1000;  // at a time
 
-// Skips the slots that are taken by segments, by reading many headers at a time. Only a saving: what it is not sure of
-// it leaves to find_seal.
+// The first slot from `from` on that the store does not list, or not in its turn. A thousand keys cost one request.
+Task<Slot> end_of_listing(store::ObjectStore& store, WorkerId victim, Slot from) {
+  const std::string first = slot_key(victim, 0);
+  const std::string prefix = first.substr(0, first.rfind('/') + 1);
+  for (Slot slot = from;;) {
+    const auto keys = co_await store.list(prefix, slot == 0 ? "" : slot_key(victim, slot - 1), keys_listed);
+    if (!keys) co_return slot;
+    for (const std::string& key : *keys) {
+      if (key != slot_key(victim, slot)) co_return slot;
+      ++slot;
+    }
+    if (keys->size() < keys_listed) co_return slot;
+  }
+}
+
+// Skips the slots that are taken by segments: by the listing those that can be no SEAL, as its worker went far beyond
+// them and so found none there; then by reading many headers at a time. Only a saving: what it is not sure of it leaves
+// to find_seal.
 Task<Slot> skip_segments(Executor& executor, store::ObjectStore& store, WorkerId victim, Slot from) {
+  const Slot listed = co_await end_of_listing(store, victim, from);
+  from = std::max(from, listed - std::min<Slot>(listed, 2 * slots_in_flight_max));
   ReadAhead headers(
       executor, store, [victim](Slot slot) { return slot_key(victim, slot); }, from, std::numeric_limits<Slot>::max(),
       probes_in_flight, store::Range{0, slot_header_size});

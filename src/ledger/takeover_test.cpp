@@ -9,6 +9,7 @@
 #include "base/testing/manual_executor.h"
 #include "base/testing/seeded_rng.h"
 #include "ledger/objects.h"
+#include "ledger/seal.h"
 #include "ledger/testing/crashing_store.h"
 #include "ledger/testing/worker_life.h"
 #include "store/faulty_store.h"
@@ -415,6 +416,30 @@ TEST(Takeover, names_that_share_a_group_do_not_disturb_each_other) {
     }
     EXPECT_EQ(owned, protocol::shard_count);
     EXPECT_EQ(world.map().workers.size(), names.size());
+  }
+}
+
+// Slots behind a SEAL, written by a victim that had not found it yet, do not hide it, however long the log.
+TEST(SealWorker, finds_a_foreign_seal_near_the_end_of_a_long_log) {
+  for (const int rounds : {3, 60, 1500}) {
+    World world;
+    const auto life = world.live({.rounds = rounds});
+    const Slot end = life->log()->slots_confirmed();
+    ASSERT_GE(end, static_cast<Slot>(rounds));
+    const auto put = [&](Slot slot, Bytes bytes) {
+      ASSERT_TRUE(world.state->put_if_absent(slot_key(life->id, slot), store::content(std::move(bytes))));
+    };
+    WorkerId other;
+    other.bytes.fill(9);
+    put(end, encode_seal({life->id, other, end}));
+    for (Slot late = end + 1; late < end + slots_in_flight_max; ++late)
+      put(late, world.object(slot_key(life->id, end - 1)));
+    CrashingStore counting(*world.store, 1'000'000, true);
+    const auto sealed = world.executor.run_until(seal_worker({&world.executor, counting, world.rng, {}}, life->id));
+    ASSERT_TRUE(sealed) << sealed.error().message;
+    EXPECT_EQ(*sealed, end);
+    EXPECT_LT(counting.requests(), 60U) << rounds;
+    EXPECT_EQ(world.live()->recovered, life->confirmed);
   }
 }
 
