@@ -12,8 +12,9 @@
 
 // Read by jemalloc when it starts: what a world gives back stays mapped for the next one. A page fault costs as much as
 // the work on a page.
-extern "C" const char* malloc_conf;                                         // NOLINT(readability-identifier-naming)
-const char* malloc_conf = "narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1";  // NOLINT(misc-use-internal-linkage)
+extern "C" const char* malloc_conf;  // NOLINT(readability-identifier-naming)
+const char* malloc_conf =
+    "narenas:1,thp:always,dirty_decay_ms:-1,muzzy_decay_ms:-1";  // NOLINT(misc-use-internal-linkage)
 
 namespace {
 
