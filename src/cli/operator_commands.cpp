@@ -101,7 +101,10 @@ codec::Json json_of(const Seen& seen) {
                       {"bytes_written", report->store.bytes_written},
                       {"bytes_read", report->store.bytes_read},
                       {"put_ms", mean_ms(report->store.put_us, report->store.puts)},
-                      {"get_ms", mean_ms(report->store.get_us, report->store.gets)}};
+                      {"get_ms", mean_ms(report->store.get_us, report->store.gets)},
+                      {"failed", report->store.failed},
+                      {"hedged_gets", report->store.hedged},
+                      {"hedged_gets_first", report->store.hedged_first}};
     }
     workers.push_back(std::move(one));
   }

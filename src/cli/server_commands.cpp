@@ -80,6 +80,7 @@ worker::WorkerOptions::Usage usage_of(const ServerStore& store) {
     return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(time).count());
   };
   const store::StoreMetrics& asked = store.metrics();
+  const store::HedgeMetrics hedges = store.hedges();
   return {.cpu = processor_time(),
           .memory_bytes = memory_bytes(),
           .store = {.puts = asked.put.requests,
@@ -89,7 +90,10 @@ worker::WorkerOptions::Usage usage_of(const ServerStore& store) {
                     .bytes_written = asked.bytes_written,
                     .bytes_read = asked.bytes_read,
                     .put_us = us(asked.put.latency.total()),
-                    .get_us = us(asked.get.latency.total())}};
+                    .get_us = us(asked.get.latency.total()),
+                    .failed = asked.put.failures + asked.get.failures + asked.list.failures + asked.del.failures,
+                    .hedged = hedges.second_reads,
+                    .hedged_first = hedges.second_was_first}};
 }
 
 // All that a worker stands on, in the order of need.

@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 #include "net/asio_transport.h"
-#include "store/hedging_store.h"
 #include "store/open_store.h"
 #include "store/retrying_store.h"
 
@@ -49,7 +48,11 @@ Result<std::unique_ptr<ServerStore>> ServerStore::open(net::Loop& loop, Rng& rng
   auto made = std::make_unique<ServerStore>();
   made->metered_ = metered.get();
   std::unique_ptr<store::ObjectStore> below = std::move(metered);
-  if (store::is_remote_store(flags.url)) below = std::make_unique<store::HedgingStore>(std::move(below), loop);
+  if (store::is_remote_store(flags.url)) {
+    auto hedging = std::make_unique<store::HedgingStore>(std::move(below), loop);
+    made->hedging_ = hedging.get();
+    below = std::move(hedging);
+  }
   // Writes are tried until their outcome is known; whoever reads for somebody else's sake must answer in time.
   const store::RetryPolicy reads{.deadline = std::chrono::seconds(30)};
   made->top_ = std::make_unique<store::RetryingStore>(std::move(below), loop, rng,

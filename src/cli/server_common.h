@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "net/loop.h"
 #include "net/transport.h"
+#include "store/hedging_store.h"
 #include "store/metered_store.h"
 #include "store/object_store.h"
 
@@ -37,9 +38,12 @@ class ServerStore {
   [[nodiscard]] store::ObjectStore& store() { return *top_; }
   [[nodiscard]] store::ObjectStore& without_retries() { return *metered_; }
   [[nodiscard]] const store::StoreMetrics& metrics() const { return metered_->metrics(); }
+  // Zeros if nothing is hedged.
+  [[nodiscard]] store::HedgeMetrics hedges() const { return hedging_ ? hedging_->metrics() : store::HedgeMetrics{}; }
 
  private:
   store::MeteredStore* metered_ = nullptr;
+  store::HedgingStore* hedging_ = nullptr;  // over a network only
   std::unique_ptr<store::ObjectStore> top_;
 };
 

@@ -11,7 +11,8 @@ namespace {
 
 constexpr Duration look_again_max = std::chrono::seconds(1);
 constexpr Duration save_pause = std::chrono::milliseconds(10);
-constexpr std::size_t saves_at_a_time = 8;
+// Saves that run, in all: each holds up turns, and keeps a group in memory.
+constexpr std::size_t saves_at_a_time = 4;
 constexpr std::size_t group_size = protocol::shard_count / ledger::group_count;
 
 protocol::ShardId shard_in(std::size_t group, std::size_t i) {
@@ -142,16 +143,23 @@ Task<Result<std::vector<Checkpointer::Taken>>> Checkpointer::take_group(std::siz
 }
 
 struct Checkpointer::Saving {
-  explicit Saving(bool& of_group) : flag(of_group) { flag = true; }
+  Saving(bool& of_group, std::size_t& in_all) : flag(of_group), count(in_all) {
+    flag = true;
+    ++count;
+  }
   Saving(const Saving&) = delete;
   Saving& operator=(const Saving&) = delete;
-  ~Saving() { flag = false; }
+  ~Saving() {
+    flag = false;
+    --count;
+  }
   bool& flag;
+  std::size_t& count;
 };
 
 Task<Result<void>> Checkpointer::save(std::size_t group) {
-  while (saving_[group]) co_await sleep_for(parts_.executor, save_pause);
-  const Saving saving(saving_[group]);
+  while (saving_[group] || saves_running_ >= saves_at_a_time) co_await sleep_for(parts_.executor, save_pause);
+  const Saving saving(saving_[group], saves_running_);
   bool anything = false;
   for (std::size_t i = 0; i < group_size; ++i) anything |= parts_.shards.find(shard_in(group, i)) != nullptr;
   const ledger::RecordNumber up_to = parts_.log.appended();

@@ -93,6 +93,7 @@ class Checkpointer {
   std::map<protocol::ShardId, Chain> chains_;
   std::array<ledger::RecordNumber, ledger::group_count> saved_up_to_{};
   std::array<bool, ledger::group_count> saving_{};
+  std::size_t saves_running_ = 0;
   std::uint32_t next_number_ = 0;
   std::size_t next_group_ = 0;
   MonotonicTime last_;

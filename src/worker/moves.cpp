@@ -308,7 +308,15 @@ Task<> Moves::shorten_tails(const std::vector<ShardId>& shards) {
       slots += line.to.value_or(std::max(end, line.from)) - line.from;
     if (slots > slots_worth_reading) groups.insert(ledger::group_of(shard));
   }
-  co_await parts_.checkpoints.save_some({groups.begin(), groups.end()});
+  if (groups.empty()) co_return;
+  const auto done = std::make_shared<Event>(parts_.executor);
+  scope_.spawn(save_groups({groups.begin(), groups.end()}, done));
+  co_await done->wait_for(options_.save_time_max);  // a store that is slower than this makes the reading long, no more
+}
+
+Task<> Moves::save_groups(std::vector<std::size_t> groups, std::shared_ptr<Event> done) {
+  co_await parts_.checkpoints.save_some(std::move(groups));
+  done->set();
 }
 
 std::vector<ShardId> Moves::freeze(const std::vector<ShardId>& shards) {
@@ -431,7 +439,7 @@ Task<void> Moves::give_all(Duration limit) {
   for (const ledger::WorkerHead& head : parts_.directory.snapshot().workers)
     if (head.worker != parts_.self.id && std::holds_alternative<ledger::Active>(head.state))
       others.push_back(head.worker);
-  if (shards.empty() || others.empty()) co_return;
+  if (others.empty()) co_return;
   const auto running = std::make_shared<std::size_t>(others.size());
   for (std::size_t i = 0; i < others.size(); ++i) {
     const auto at = [&](std::size_t k) {
@@ -440,7 +448,8 @@ Task<void> Moves::give_all(Duration limit) {
     scope_.spawn(give_some({at(i), at(i + 1)}, others[i], running));
   }
   const MonotonicTime until = parts_.executor.now() + limit;
-  while (*running > 0 && parts_.executor.now() < until)
+  // Also for what was on its way before.
+  while ((*running > 0 || !being_given_.empty()) && parts_.executor.now() < until)
     co_await sleep_for(parts_.executor, std::chrono::milliseconds(50));
 }
 

@@ -30,6 +30,7 @@ class Tick;
 
 struct MoveOptions {
   Duration cancel_after = std::chrono::seconds(5);       // after a durable hand-over that the map does not show
+  Duration save_time_max = std::chrono::seconds(10);     // to wait for checkpoints that make reading short
   Duration prepare_time_max = std::chrono::seconds(60);  // for the receiver to read what there is
   Duration watch_period = std::chrono::seconds(1);       // of looking at one's own head
   Duration rescue_after = std::chrono::seconds(3);       // a sealed worker's successor of its own name goes first
@@ -111,6 +112,7 @@ class Moves {
                                  const std::vector<protocol::ShardId>& shards);
   // Saves those of which a receiver would have much to read.
   Task<> shorten_tails(const std::vector<protocol::ShardId>& shards);
+  Task<> save_groups(std::vector<std::size_t> groups, std::shared_ptr<Event> done);
   // The hand-overs of those that are still here, logged; which they were.
   std::vector<protocol::ShardId> freeze(const std::vector<protocol::ShardId>& shards);
   Task<> settle(std::vector<protocol::ShardId> shards, ledger::Slot end, MonotonicTime cancel_at);

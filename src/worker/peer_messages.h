@@ -116,10 +116,14 @@ struct StoreUsage {
   std::uint64_t puts = 0, gets = 0, lists = 0, deletes = 0;
   std::uint64_t bytes_written = 0, bytes_read = 0;
   std::uint64_t put_us = 0, get_us = 0;  // sums of the latencies
+  std::uint64_t failed = 0;              // requests, of all these
+  // Reads that got a second one beside them because they took long; of these, those that it answered first.
+  std::uint64_t hedged = 0, hedged_first = 0;
   friend bool operator==(const StoreUsage&, const StoreUsage&) = default;
   static constexpr auto fields =
       codec::fields<&StoreUsage::puts, &StoreUsage::gets, &StoreUsage::lists, &StoreUsage::deletes,
-                    &StoreUsage::bytes_written, &StoreUsage::bytes_read, &StoreUsage::put_us, &StoreUsage::get_us>;
+                    &StoreUsage::bytes_written, &StoreUsage::bytes_read, &StoreUsage::put_us, &StoreUsage::get_us,
+                    &StoreUsage::failed, &StoreUsage::hedged, &StoreUsage::hedged_first>;
 };
 struct Report {
   ledger::WorkerId worker;

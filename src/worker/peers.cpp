@@ -112,15 +112,19 @@ void Peers::finish(const std::string& address, std::vector<std::pair<ShardId, Sh
     for (const EffectsOut& waiting : std::exchange(peer.queue, {})) fail_later(waiting.source, waiting.destination);
     peer.front.clear();
   };
+  const auto say_that_it_waits = [&](std::string_view why) {
+    if (!std::exchange(peer.silent, true)) log::info("worker", "effects for the worker at {} wait: {}", address, why);
+  };
   if (!answer) {
-    log::info("worker", "effects for the worker at {} wait: {}", address, answer.error().message);
+    say_that_it_waits(answer.error().message);
     return fail_all();
   }
   const auto results = codec::decode<DeliveryResults>(*answer);
   if (results && results->results.empty()) {  // what a worker says until it serves
-    log::info("worker", "effects for the worker at {} wait: it is starting", address);
+    say_that_it_waits("it is starting");
     return fail_all();
   }
+  peer.silent = false;
   if (!results || results->results.size() != sent.size()) {
     log::error("worker", "the worker at {} gave an answer that does not fit the effects sent", address);
     return fail_all();

@@ -52,6 +52,7 @@ class Peers {
     std::deque<EffectsOut> queue;
     Bytes front;  // the queue's first batch, if it was built and did not fit the last message
     std::size_t in_flight = 0;
+    bool silent = false;  // it has not taken the last message; the log has said so
   };
   void flush();
   void flush(const std::string& address, Peer& peer);

@@ -26,6 +26,11 @@ class Drills(unittest.TestCase):
     def test_move(self):
         self.assertEqual(self.drill("move", "--rate", "40", "--accounts", "32")["shards_moved"], 1024)
 
+    def test_scale(self):
+        report = self.drill("scale", "--rate", "25", "--accounts", "32")
+        self.assertEqual(report["grown_to"], 4)
+        self.assertLess(report["first_new_worker_serves_s"], 10)
+
     def test_zombie(self):
         report = self.drill("zombie", "--rate", "40")
         self.assertGreater(report["orders_sent_to_the_zombie"], 0)
@@ -59,6 +64,7 @@ class Operators(unittest.TestCase):
             self.assertEqual(worker["state"], "serves")
             self.assertGreater(worker["memory_bytes"], 1_000_000)
             self.assertGreater(worker["store"]["puts"], 0)
+            self.assertEqual(worker["store"]["hedged_gets"], 0)  # nothing is hedged on a disk
         self.assertIn("w1", done("workers", "list", "--dir", self.net).out)
         self.assertIn("controller:", done("status", "--dir", self.net, "--once").out)
 

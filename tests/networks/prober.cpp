@@ -48,6 +48,7 @@ Prober::Prober(Rig& rig, cli::DemoBook& book, std::uint64_t first, std::size_t c
                        client::genesis_chain(network.genesis(), network.network(), i),
                        std::nullopt,
                        std::nullopt,
+                       std::nullopt,
                        {},
                        {}});
 }
@@ -95,12 +96,25 @@ Task<void> Prober::collect_votes(std::size_t from, std::size_t to) {
 }
 
 Task<void> Prober::collect(Probe& probe, std::size_t validator) {
-  const auto answer = co_await insist(*probe.first, validator);
+  auto answer = co_await insist(*probe.first, validator);
+  const MonotonicTime give_up = rig_.loop.now() + answer_time_max;
+  while (answer && probe.last && lags(probe, validator, *answer) && rig_.loop.now() < give_up) {
+    (void)co_await rig_.quorum->execute(*probe.last);  // tells those again that have not heard
+    co_await sleep_for(rig_.loop, retry_delay);
+    answer = co_await insist(*probe.first, validator);
+  }
   if (!answer) co_return;
   if (is_vote_for(*answer, probe.first->request))
     probe.voted.push_back(validator);
   else
     problem(probe, validator, "no vote for a good order", *answer);
+}
+
+bool Prober::lags(const Probe& probe, std::size_t validator, const Answer& answer) const {
+  const auto* refused = std::get_if<Refused>(&answer);
+  const auto* unexpected = refused == nullptr ? nullptr : std::get_if<UnexpectedSequenceNumber>(&refused->why);
+  return unexpected != nullptr && unexpected->expected < probe.chain.next &&
+         rig_.witness->acknowledged(validator, probe.chain.account) <= unexpected->expected;
 }
 
 Task<void> Prober::ask_for_second_votes(std::size_t from, std::size_t to) {
@@ -144,6 +158,7 @@ Task<void> Prober::finish_one(Probe& probe) {
         book_.enter(order.request);
         probe.chain = client::chain_after(rig_.network->network(), std::move(probe.chain), order.request);
         probe.first.reset();
+        probe.last = *certificate;
         co_return;
       }
       why = executed.error().message;

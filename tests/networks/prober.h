@@ -38,11 +38,14 @@ class Prober {
     client::ChainState chain;
     std::optional<protocol::RequestOrder> first;
     std::optional<protocol::RequestOrder> second;
-    std::vector<std::size_t> asked;  // validators
+    std::optional<protocol::Certificate> last;  // of the operation before
+    std::vector<std::size_t> asked;             // validators
     std::vector<std::size_t> voted;
   };
 
   Task<void> collect(Probe& probe, std::size_t validator);
+  // Whether the validator lags by what it has not acknowledged, as one may that was not among the quorum.
+  [[nodiscard]] bool lags(const Probe& probe, std::size_t validator, const protocol::Answer& answer) const;
   Task<void> ask_again(Probe& probe, std::size_t validator);
   Task<void> finish_one(Probe& probe);
   // The answer to an order, asked for until there is one that means something.

@@ -115,6 +115,11 @@ void Witness::saw_state(std::size_t validator, const AccountState& state) {
                         state.account.text(), state.next.value() - 1));
 }
 
+SequenceNumber Witness::acknowledged(std::size_t validator, const Uid& account) const {
+  const auto found = promises_[validator].find(account);
+  return found == promises_[validator].end() ? SequenceNumber(0) : found->second.next;
+}
+
 // ---- checking ------------------------------------------------------------------------------------------------------
 
 Task<bool> Witness::check(client::QuorumDriver& quorum, Duration limit) {

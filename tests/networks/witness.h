@@ -36,6 +36,9 @@ class Witness {
   // Asks every validator about every account that it promised something for. False: somebody did not answer in time.
   [[nodiscard]] Task<bool> check(client::QuorumDriver& quorum, Duration limit);
 
+  // What the validator has acknowledged of the account: its next number.
+  [[nodiscard]] protocol::SequenceNumber acknowledged(std::size_t validator, const protocol::Uid& account) const;
+
   [[nodiscard]] const Figures& figures() const { return figures_; }
   [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
 
