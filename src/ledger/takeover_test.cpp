@@ -443,6 +443,55 @@ TEST(SealWorker, finds_a_foreign_seal_near_the_end_of_a_long_log) {
   }
 }
 
+// A victim that lives after all: what it writes while its log is searched is no sign of a lost slot.
+class WritingOn final : public store::ObjectStore {
+ public:
+  WritingOn(store::ObjectStore& inner, std::function<void()> at_second_list)
+      : inner_(inner), at_second_list_(std::move(at_second_list)) {}
+
+  Task<store::StoreResult<store::PutIfAbsent>> put_if_absent(std::string key, store::Content bytes) override {
+    return inner_.put_if_absent(std::move(key), std::move(bytes));
+  }
+  Task<store::StoreResult<store::PutIfMatch>> put_if_match(std::string key, store::Content bytes,
+                                                           store::Tag tag) override {
+    return inner_.put_if_match(std::move(key), std::move(bytes), std::move(tag));
+  }
+  Task<store::StoreResult<std::optional<store::Object>>> get(std::string key,
+                                                             std::optional<store::Range> range) override {
+    return inner_.get(std::move(key), range);
+  }
+  Task<store::StoreResult<std::monostate>> del(std::string key) override { return inner_.del(std::move(key)); }
+  Task<store::StoreResult<std::vector<std::string>>> list(std::string prefix, std::string start_after,
+                                                          std::size_t limit) override {
+    if (++lists_ == 2) at_second_list_();
+    return inner_.list(std::move(prefix), std::move(start_after), limit);
+  }
+
+ private:
+  store::ObjectStore& inner_;
+  std::function<void()> at_second_list_;
+  int lists_ = 0;
+};
+
+TEST(SealWorker, what_its_victim_writes_meanwhile_is_no_lost_slot) {
+  World world;
+  const auto life = world.live({.rounds = 30});
+  const Slot end = life->log()->slots_confirmed();
+  std::map<std::string, Bytes> later;
+  for (Slot slot = 12; slot < end; ++slot) {
+    const std::string key = slot_key(life->id, slot);
+    later.emplace(key, world.object(key));
+    ASSERT_TRUE(world.state->del(key));
+  }
+  WritingOn living(*world.store, [&] {
+    for (const auto& [key, bytes] : later) ASSERT_TRUE(world.state->put_if_absent(key, store::content(Bytes(bytes))));
+  });
+  const auto sealed = world.executor.run_until(seal_worker({&world.executor, living, world.rng, {}}, life->id));
+  ASSERT_TRUE(sealed) << sealed.error().message;
+  EXPECT_EQ(*sealed, end);
+  EXPECT_EQ(world.live()->recovered, life->confirmed);
+}
+
 TEST(SealSelf, spares_the_successor_the_search) {
   World world;
   auto life = world.live();
