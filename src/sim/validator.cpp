@@ -274,8 +274,9 @@ bool Validator::complete() const {
   });
   if (!all_serve || shards != protocol::shard_count) return false;
   std::bitset<protocol::shard_count> served;
-  for_each_process([&](WorkerProcess& process) {
-    for (const worker::ShardReport& shard : process.worker.report().shards) served.set(shard.shard.value());
+  for_each_process([&](const WorkerProcess& process) {
+    for (std::uint16_t i = 0; i < protocol::shard_count; ++i)
+      if (process.worker.serves(protocol::ShardId(i))) served.set(i);
   });
   return served.all();
 }

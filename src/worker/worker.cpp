@@ -416,6 +416,7 @@ Totals Worker::totals() const {
   return sum;
 }
 std::size_t Worker::shard_count() const { return state_->shards.size(); }
+bool Worker::serves(ShardId shard) const { return state_->shards.find(shard) != nullptr; }
 std::uint64_t Worker::replayed_records() const { return state_->moves ? state_->moves->replayed() : 0; }
 bool Worker::moving() const { return state_->moves && state_->moves->leaving_count() > 0; }
 ledger::WorkerId Worker::id() const { return state_->self.id; }

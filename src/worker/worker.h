@@ -77,6 +77,7 @@ class Worker {
   [[nodiscard]] net::Address internal_address() const;
   [[nodiscard]] protocol::Totals totals() const;
   [[nodiscard]] std::size_t shard_count() const;
+  [[nodiscard]] bool serves(protocol::ShardId shard) const;
   [[nodiscard]] bool moving() const;  // shards that were handed over may come back
   [[nodiscard]] ledger::WorkerId id() const;
   [[nodiscard]] Report report();
