@@ -22,7 +22,7 @@ constexpr Duration calm_after = 3s;
 constexpr std::size_t shards_per_move = 32;
 constexpr double load_factor = 8;            // of the scale drill
 constexpr double queries_per_operation = 2;  // an order and its certificate
-constexpr double capacity_per_load = 3.2;
+constexpr double capacity_per_load = 3.2;    // what one worker can do, of what there is to do at first
 
 // What a drill found besides what all have: for the report, and whether it is as it must be.
 struct DrillResult {

@@ -253,6 +253,19 @@ Task<Result<std::vector<ledger::OwnedShard>>> Fleet::make_move(WorkerId from, Wo
   }
 }
 
+template <class Key, class What>
+std::shared_ptr<What> Fleet::join(std::map<Key, std::shared_ptr<What>>& open, const Key& key,
+                                  Task<> (Fleet::*flow)(Key, std::shared_ptr<What>)) {
+  std::shared_ptr<What>& what = open[key];
+  if (!what) {
+    what = std::make_shared<What>(executor_);
+    executor_.post([this, key, flow, still = std::weak_ptr(what)] {
+      if (auto there = still.lock()) scope_.spawn((this->*flow)(key, std::move(there)));
+    });
+  }
+  return what;
+}
+
 Task<> Fleet::carry_out(std::pair<WorkerId, WorkerId> who, std::shared_ptr<Batch> batch) {
   batches_.erase(who);  // who comes later begins another one
   const auto entries = co_await make_move(who.first, who.second, batch->shards);
@@ -275,14 +288,7 @@ Task<> Fleet::carry_out(std::pair<WorkerId, WorkerId> who, std::shared_ptr<Batch
 
 Task<Result<void>> Fleet::move(Move move) {
   const std::pair who(move.from, move.to);
-  auto& batch = batches_[who];
-  if (!batch) {
-    batch = std::make_shared<Batch>(executor_);
-    executor_.post([this, who, still = std::weak_ptr(batch)] {
-      if (const auto there = still.lock()) scope_.spawn(carry_out(who, there));
-    });
-  }
-  const auto mine = batch;
+  const auto mine = join(batches_, who, &Fleet::carry_out);
   mine->shards.push_back(move.shard);
   co_await mine->done.wait();
   if (mine->failure) co_return std::unexpected(*mine->failure);
@@ -312,14 +318,7 @@ Task<> Fleet::deal(WorkerId victim, std::shared_ptr<Dealing> dealing) {
 }
 
 Task<Result<void>> Fleet::rescue(Rescue rescue) {
-  auto& dealing = dealings_[rescue.victim];
-  if (!dealing) {
-    dealing = std::make_shared<Dealing>(executor_);
-    executor_.post([this, victim = rescue.victim, still = std::weak_ptr(dealing)] {
-      if (const auto there = still.lock()) scope_.spawn(deal(victim, there));
-    });
-  }
-  const auto mine = dealing;
+  const auto mine = join(dealings_, rescue.victim, &Fleet::deal);
   for (const ShardId shard : rescue.shards) mine->owners[shard] = rescue.by;
   co_await mine->done.wait();
   if (mine->failure) co_return std::unexpected(*mine->failure);

@@ -71,6 +71,10 @@ class Fleet final : public Workers {
   void meet(ledger::WorkerHead head);
   Task<> ask(std::shared_ptr<Member> member);
   void take(Member& member, worker::Report report);
+  // What is asked for under this key in this turn; its flow begins when the turn has ended.
+  template <class Key, class What>
+  std::shared_ptr<What> join(std::map<Key, std::shared_ptr<What>>& open, const Key& key,
+                             Task<> (Fleet::*flow)(Key, std::shared_ptr<What>));
   Task<> carry_out(std::pair<WorkerId, WorkerId> who, std::shared_ptr<Batch> batch);
   Task<Result<std::vector<ledger::OwnedShard>>> make_move(WorkerId from, WorkerId to, std::vector<ShardId> shards);
   Task<Result<void>> command(WorkerId worker, worker::PeerRequest request);

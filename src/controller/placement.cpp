@@ -162,16 +162,14 @@ class Board {
   [[nodiscard]] double excess(const Pool& pool, std::size_t worker) const {
     return loads_[worker] - pool.target[worker];
   }
-  [[nodiscard]] bool has_too_much(const Pool& pool, std::size_t worker, double imbalance) const {
+  // A worker that has too much gives, and then goes on until it is well below what made it give: else a load that
+  // changes a little would move one more shard now and again.
+  [[nodiscard]] bool gives(const Pool& pool, std::size_t worker) const {
     if (!takes(worker)) return false;
+    const double imbalance = gives_[worker] ? options_.aim : options_.imbalance;
     const double allowed = pool.holds_hot[worker] ? options_.beside_hot * pool.fill * cores(worker)
                                                   : (imbalance - 1) * pool.target[worker];
     return excess(pool, worker) > allowed + nothing;
-  }
-  // A worker that gives at all gives until it is well below what makes it give: else a load that changes a little would
-  // move one more shard now and again.
-  [[nodiscard]] bool gives(const Pool& pool, std::size_t worker) const {
-    return has_too_much(pool, worker, gives_[worker] ? options_.aim : options_.imbalance);
   }
 
   // Imbalance is the sum over workers of excess^2 / cores. What the move removes of it; nothing if it is hardly worth

@@ -162,8 +162,7 @@ Task<Result<void>> GarbageCollector::trim(WorkerId worker, Slot garbage_end, std
 
 // All slots below `end` that are there, also what a killed pass or a late PUT of the same bytes has left.
 Task<Result<void>> GarbageCollector::delete_slots(WorkerId worker, Slot end) {
-  const std::string first = slot_key(worker, 0);
-  const std::string prefix = first.substr(0, first.rfind('/') + 1);
+  const std::string prefix = folder_of(slot_key(worker, 0));
   const std::string stop = slot_key(worker, end);
   for (;;) {
     auto keys = co_await parts_.store.list(prefix, "", keys_per_list);
@@ -193,8 +192,7 @@ Task<Result<void>> GarbageCollector::delete_checkpoints(const ShardGroup& group)
     if (entry.checkpoint) named.insert(entry.checkpoint->objects.begin(), entry.checkpoint->objects.end());
   }
   for (const CheckpointName& name : named) newest[name.worker] = std::max(newest[name.worker], name.number);
-  const std::string any = checkpoint_key(group.group, WorkerId{}, 0);
-  const std::string prefix = any.substr(0, any.rfind('/') + 1);
+  const std::string prefix = folder_of(checkpoint_key(group.group, WorkerId{}, 0));
   std::map<WorkerId, bool> sealed;
   std::string after;
   for (;;) {

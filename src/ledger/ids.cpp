@@ -10,6 +10,8 @@ std::string slot_key(const WorkerId& worker, Slot slot) {
   return fmt::format("workers/{}/log/{:016x}", worker.hex(), slot);
 }
 
+std::string folder_of(std::string_view key) { return std::string(key.substr(0, key.rfind('/') + 1)); }
+
 std::string group_key(std::size_t group) { return fmt::format("shards/{:02}", group); }
 
 std::string checkpoint_key(std::size_t group, const WorkerId& worker, std::uint32_t number) {

@@ -27,6 +27,8 @@ inline constexpr std::size_t group_count = 16;  // objects of the shard map, 64 
 [[nodiscard]] std::string group_key(std::size_t group);                 // shards/<2 digits>
 [[nodiscard]] std::string checkpoint_key(std::size_t group, const WorkerId& worker, std::uint32_t number);
 [[nodiscard]] std::string archive_key(const WorkerId& worker, std::uint64_t block);  // archive/<hex id>/<16 hex digits>
+// All of a key but its last part: with it begin the keys of all slots of a log, of all checkpoints of a group.
+[[nodiscard]] std::string folder_of(std::string_view key);
 [[nodiscard]] std::string network_key();  // network: which network and validator this store is of
 
 }  // namespace zef::ledger

@@ -9,6 +9,7 @@
 #include "shard/records.h"
 #include "store/faulty_store.h"
 #include "store/memory_store.h"
+#include "store/testing/forwarding_store.h"
 
 namespace zef::ledger {
 namespace {
@@ -244,30 +245,15 @@ TEST_F(ReplayTest, a_record_that_cannot_follow_stops_it_and_names_the_place) {
 
 // --- SegmentCache
 
-class CountingStore final : public store::ObjectStore {
+class CountingStore final : public store::testing::ForwardingStore {
  public:
-  explicit CountingStore(store::ObjectStore& inner) : inner_(inner) {}
-  Task<store::StoreResult<store::PutIfAbsent>> put_if_absent(std::string key, store::Content bytes) override {
-    return inner_.put_if_absent(std::move(key), std::move(bytes));
-  }
-  Task<store::StoreResult<store::PutIfMatch>> put_if_match(std::string key, store::Content bytes,
-                                                           store::Tag tag) override {
-    return inner_.put_if_match(std::move(key), std::move(bytes), std::move(tag));
-  }
+  using ForwardingStore::ForwardingStore;
   Task<store::StoreResult<std::optional<store::Object>>> get(std::string key,
                                                              std::optional<store::Range> range) override {
     ++gets;
-    return inner_.get(std::move(key), range);
-  }
-  Task<store::StoreResult<std::monostate>> del(std::string key) override { return inner_.del(std::move(key)); }
-  Task<store::StoreResult<std::vector<std::string>>> list(std::string prefix, std::string start_after,
-                                                          std::size_t limit) override {
-    return inner_.list(std::move(prefix), std::move(start_after), limit);
+    return ForwardingStore::get(std::move(key), range);
   }
   int gets = 0;
-
- private:
-  store::ObjectStore& inner_;
 };
 
 class SegmentCacheTest : public ReplayTest {

@@ -24,8 +24,7 @@ constexpr std::size_t keys_listed = 100'000;  // at a time: some providers read 
 
 // The first slot from `from` on that the store does not list, or not in its turn. Some thousand keys cost one request.
 Task<Slot> end_of_listing(store::ObjectStore& store, WorkerId victim, Slot from) {
-  const std::string first = slot_key(victim, 0);
-  const std::string prefix = first.substr(0, first.rfind('/') + 1);
+  const std::string prefix = folder_of(slot_key(victim, 0));
   for (Slot slot = from;;) {
     const auto keys = co_await store.list(prefix, slot == 0 ? "" : slot_key(victim, slot - 1), keys_listed);
     if (!keys) co_return slot;
@@ -57,8 +56,7 @@ Task<Slot> skip_segments(Executor& executor, store::ObjectStore& store, WorkerId
 // Slot `free` is not taken. If one so far behind it is that its worker must have seen `free` in the store, the store
 // has lost an object, and with it votes that clients have seen: nobody may go on from there.
 Task<Result<void>> check_nothing_is_lost(Sealer sealer, WorkerId victim, Slot free) {
-  const std::string first = slot_key(victim, 0);
-  const std::string prefix = first.substr(0, first.rfind('/') + 1);
+  const std::string prefix = folder_of(slot_key(victim, 0));
   Patience patience(sealer.executor);
   for (;;) {
     auto behind = co_await sealer.store.list(prefix, slot_key(victim, free + slots_in_flight_max - 1), 1);

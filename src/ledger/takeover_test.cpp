@@ -15,6 +15,7 @@
 #include "store/faulty_store.h"
 #include "store/memory_store.h"
 #include "store/retrying_store.h"
+#include "store/testing/forwarding_store.h"
 
 namespace zef::ledger {
 namespace {
@@ -444,31 +445,17 @@ TEST(SealWorker, finds_a_foreign_seal_near_the_end_of_a_long_log) {
 }
 
 // A victim that lives after all: what it writes while its log is searched is no sign of a lost slot.
-class WritingOn final : public store::ObjectStore {
+class WritingOn final : public store::testing::ForwardingStore {
  public:
   WritingOn(store::ObjectStore& inner, std::function<void()> at_second_list)
-      : inner_(inner), at_second_list_(std::move(at_second_list)) {}
-
-  Task<store::StoreResult<store::PutIfAbsent>> put_if_absent(std::string key, store::Content bytes) override {
-    return inner_.put_if_absent(std::move(key), std::move(bytes));
-  }
-  Task<store::StoreResult<store::PutIfMatch>> put_if_match(std::string key, store::Content bytes,
-                                                           store::Tag tag) override {
-    return inner_.put_if_match(std::move(key), std::move(bytes), std::move(tag));
-  }
-  Task<store::StoreResult<std::optional<store::Object>>> get(std::string key,
-                                                             std::optional<store::Range> range) override {
-    return inner_.get(std::move(key), range);
-  }
-  Task<store::StoreResult<std::monostate>> del(std::string key) override { return inner_.del(std::move(key)); }
+      : ForwardingStore(inner), at_second_list_(std::move(at_second_list)) {}
   Task<store::StoreResult<std::vector<std::string>>> list(std::string prefix, std::string start_after,
                                                           std::size_t limit) override {
     if (++lists_ == 2) at_second_list_();
-    return inner_.list(std::move(prefix), std::move(start_after), limit);
+    return ForwardingStore::list(std::move(prefix), std::move(start_after), limit);
   }
 
  private:
-  store::ObjectStore& inner_;
   std::function<void()> at_second_list_;
   int lists_ = 0;
 };

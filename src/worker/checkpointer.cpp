@@ -10,7 +10,6 @@ namespace zef::worker {
 namespace {
 
 constexpr Duration look_again_max = std::chrono::seconds(1);
-constexpr Duration save_pause = std::chrono::milliseconds(10);
 // Saves that run, in all: each holds up turns, and keeps a group in memory.
 constexpr std::size_t saves_at_a_time = 4;
 constexpr std::size_t group_size = protocol::shard_count / ledger::group_count;
@@ -28,7 +27,7 @@ std::size_t unpacked_bytes(const ledger::CheckpointPart& part) {
 }  // namespace
 
 Checkpointer::Checkpointer(Parts parts, Options options)
-    : parts_(std::move(parts)), options_(options), last_(parts_.executor.now()) {}
+    : parts_(std::move(parts)), options_(options), save_ended_(parts_.executor), last_(parts_.executor.now()) {}
 
 void Checkpointer::loaded(protocol::ShardId shard, std::uint64_t epoch, std::vector<ledger::CheckpointName> objects,
                           std::size_t whole_bytes, std::size_t changes_bytes) {
@@ -143,23 +142,21 @@ Task<Result<std::vector<Checkpointer::Taken>>> Checkpointer::take_group(std::siz
 }
 
 struct Checkpointer::Saving {
-  Saving(bool& of_group, std::size_t& in_all) : flag(of_group), count(in_all) {
-    flag = true;
-    ++count;
-  }
+  Saving(Checkpointer& all, std::size_t which) : checkpointer(all), group(which) { all.saving_.set(which); }
   Saving(const Saving&) = delete;
   Saving& operator=(const Saving&) = delete;
   ~Saving() {
-    flag = false;
-    --count;
+    checkpointer.saving_.reset(group);
+    checkpointer.save_ended_.set();  // who waits looks again, and waits for the next end
+    checkpointer.save_ended_.reset();
   }
-  bool& flag;
-  std::size_t& count;
+  Checkpointer& checkpointer;
+  std::size_t group;
 };
 
 Task<Result<void>> Checkpointer::save(std::size_t group) {
-  while (saving_[group] || saves_running_ >= saves_at_a_time) co_await sleep_for(parts_.executor, save_pause);
-  const Saving saving(saving_[group], saves_running_);
+  while (saving_.test(group) || saving_.count() >= saves_at_a_time) co_await save_ended_.wait();
+  const Saving saving(*this, group);
   bool anything = false;
   for (std::size_t i = 0; i < group_size; ++i) anything |= parts_.shards.find(shard_in(group, i)) != nullptr;
   const ledger::RecordNumber up_to = parts_.log.appended();

@@ -8,9 +8,12 @@
 // Thread rule: one executor.
 #pragma once
 
+#include <array>
+#include <bitset>
 #include <functional>
 #include <map>
 
+#include "base/task.h"
 #include "ledger/checkpoint.h"
 #include "worker/history.h"
 #include "worker/shard_table.h"
@@ -92,8 +95,8 @@ class Checkpointer {
   Options options_;
   std::map<protocol::ShardId, Chain> chains_;
   std::array<ledger::RecordNumber, ledger::group_count> saved_up_to_{};
-  std::array<bool, ledger::group_count> saving_{};
-  std::size_t saves_running_ = 0;
+  std::bitset<ledger::group_count> saving_;  // groups
+  Event save_ended_;
   std::uint32_t next_number_ = 0;
   std::size_t next_group_ = 0;
   MonotonicTime last_;
