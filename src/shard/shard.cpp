@@ -68,6 +68,8 @@ Totals Shard::totals() const {
   return totals;
 }
 
+std::uint64_t Shard::account_count() const { return state_->totals.accounts; }
+
 std::vector<Uid> Shard::accounts() const {
   std::vector<Uid> result;
   result.reserve(state_->accounts.size());

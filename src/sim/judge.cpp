@@ -10,8 +10,8 @@ using std::chrono::seconds;
 
 namespace {
 
-constexpr Duration weigh_period = milliseconds(500);
-constexpr Duration quiet_look_period = milliseconds(20);
+constexpr Duration weigh_period = seconds(2);
+constexpr Duration quiet_look_period = milliseconds(100);
 constexpr Duration settle_time = seconds(1);  // for what attackers have under way
 constexpr std::size_t flows_at_a_time = 16;
 constexpr std::size_t again_after_restart = 24;
@@ -32,7 +32,7 @@ Judge::Judge(World world, SimRng rng)
       rng_(rng),
       process_(world.schedule.make_process()),
       transport_(world.network.transport(process_, world.network.new_site())),
-      quorum_(process_, rng_, *transport_, world.rules, world.addresses, {.root_cache_entries = 256}),
+      quorum_(process_, rng_, *transport_, world.rules, world.addresses, {.root_cache_entries = 64}),
       witness_(world.rules, world.journal) {
   for (std::size_t v = 0; v < world_.validators.size(); ++v) {
     Validator& validator = *world_.validators[v];

@@ -109,6 +109,8 @@ int main(int argc, char** argv) {
   app.add_option("--validators", flags.run.world.validators, "4 to 10; 0: by the seed")
       ->check(CLI::Range(0, 10))
       ->capture_default_str();
+  app.add_option("--users", flags.run.world.users, "Who asks for operations; 0: one for 40 of them, 4 to 24")
+      ->capture_default_str();
   app.add_option("--scenario", flags.run.world.scenario, "calm, beyond_f; by default everything")
       ->check(CLI::IsMember({"calm", "beyond_f"}));
   app.add_option("--jobs", flags.run.jobs, "Seeds at a time; 0: as many as there are cores")->capture_default_str();

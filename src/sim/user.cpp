@@ -24,7 +24,7 @@ struct User::Process {
 
   static client::DriverOptions options_of() {
     client::DriverOptions options;
-    options.root_cache_entries = 256;
+    options.root_cache_entries = 64;
     // Shorter than people would have them: what nobody answers costs simulated time.
     options.operation_time_max = std::chrono::seconds(10);
     options.answer_time_max = std::chrono::seconds(3);

@@ -195,7 +195,7 @@ struct Worker::State {
       out.retiring = moves->retiring();
     }
     shards.for_each([&](ShardId id, const OwnedShard& owned) {
-      out.shards.push_back({id, owned.epoch, owned.work, owned.shard.totals().accounts});
+      out.shards.push_back({id, owned.epoch, owned.work, owned.shard.account_count()});
     });
     return out;
   }
