@@ -13,6 +13,7 @@
 #include "net/asio_transport.h"
 #include "net/system_rng.h"
 #include "store/conformance_probe.h"
+#include "store/open_store.h"
 #include "worker/worker.h"
 
 namespace zef::cli {
@@ -35,6 +36,8 @@ struct ServerFlags {
 
 // ---- worker ----
 
+constexpr std::uint64_t log_slots_over_a_network = 320;
+
 struct WorkerFlags : ServerFlags {
   std::filesystem::path genesis;
   std::filesystem::path key;
@@ -46,6 +49,7 @@ struct WorkerFlags : ServerFlags {
   std::uint64_t fee_period_ms = 10'000;
   std::uint64_t checkpoint_every_ms = 30'000;
   std::uint64_t checkpoint_log_mib = 256;
+  std::optional<std::uint64_t> checkpoint_log_slots;
   std::uint64_t garbage_grace_s = 3600;
   double flushes_per_second_max = 0;
   std::size_t in_flight_max = ledger::slots_in_flight_max;
@@ -68,6 +72,9 @@ Result<worker::WorkerOptions> worker_options(const WorkerFlags& flags) {
   options.fee_period = milliseconds(flags.fee_period_ms);
   options.checkpoints.every = milliseconds(flags.checkpoint_every_ms);
   options.checkpoints.log_bytes = flags.checkpoint_log_mib << 20;
+  // A slot on a disk is read in 0.1 ms, so that many of them cost nothing to whoever takes over.
+  options.checkpoints.log_slots =
+      flags.checkpoint_log_slots.value_or(store::is_remote_store(flags.store.url) ? log_slots_over_a_network : 0);
   options.garbage_grace = std::chrono::seconds(flags.garbage_grace_s);
   options.cores = flags.cores;
   options.queries_max = flags.queries_max;
@@ -288,6 +295,10 @@ void add_worker(Program& program) {
   app.add_option("--checkpoint-log-mib", flags->checkpoint_log_mib, "Sooner when so much was logged since")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
+  app.add_option("--checkpoint-log-slots", flags->checkpoint_log_slots,
+                 "Or when so many slots were written since, each of which a takeover reads; 0: however many; by "
+                 "default 320, and 0 on file://")
+      ->check(CLI::Range(0, 1'000'000));
   app.add_option("--garbage-grace-s", flags->garbage_grace_s,
                  "How long what nobody needs stays in the store; 0: for ever")
       ->check(CLI::Range(0, 31'536'000))

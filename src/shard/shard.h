@@ -130,8 +130,8 @@ class Shard {
   [[nodiscard]] bool fee_totals_changed() const;
   [[nodiscard]] Totals totals() const;
   [[nodiscard]] std::uint64_t account_count() const;  // totals().accounts, without looking at the rest
-  [[nodiscard]] std::vector<Uid> accounts() const;   // sorted; for checks
-  [[nodiscard]] std::vector<Uid> instances() const;  // sorted; for checks
+  [[nodiscard]] std::vector<Uid> accounts() const;    // sorted; for checks
+  [[nodiscard]] std::vector<Uid> instances() const;   // sorted; for checks
   // Of everything that records determine, pending requests, outboxes and marks included.
   [[nodiscard]] Hash digest() const;
   // Of what I3 compares, of one account: owner, closed, balance, next, head, set of received keys.

@@ -140,7 +140,9 @@ RunSummary run_seeds(const RunOptions& options, const std::function<void(const W
   };
   // Who stops at the first violation expects it soon.
   const std::uint64_t seeds_each =
-      options.stop_at_violation ? 1 : std::clamp<std::uint64_t>(options.seeds / (jobs == 1 ? 1 : 2 * jobs), 1, seeds_of_a_child_max);
+      options.stop_at_violation
+          ? 1
+          : std::clamp<std::uint64_t>(options.seeds / (jobs == 1 ? 1 : 2 * jobs), 1, seeds_of_a_child_max);
   std::deque<Child> children;  // in the order of their starts: results are read in this order
   std::uint64_t begun = 0;
   bool stopping = false;

@@ -9,7 +9,7 @@
 namespace zef::worker {
 namespace {
 
-constexpr Duration look_again_max = std::chrono::seconds(1);
+constexpr Duration look_again_max = std::chrono::milliseconds(250);
 // Saves that run, in all: each holds up turns, and keeps a group in memory.
 constexpr std::size_t saves_at_a_time = 4;
 constexpr std::size_t group_size = protocol::shard_count / ledger::group_count;
@@ -41,7 +41,9 @@ void Checkpointer::start() {
 
 bool Checkpointer::due() const {
   return parts_.executor.now() - last_ >= options_.every / ledger::group_count ||
-         parts_.log.metrics().bytes - last_bytes_ >= options_.log_bytes / ledger::group_count;
+         parts_.log.metrics().bytes - last_bytes_ >= options_.log_bytes / ledger::group_count ||
+         (options_.log_slots > 0 &&
+          parts_.log.slots_confirmed() - last_slots_ >= options_.log_slots / ledger::group_count);
 }
 
 Task<> Checkpointer::run() {
@@ -51,6 +53,7 @@ Task<> Checkpointer::run() {
     if (!due()) continue;
     last_ = parts_.executor.now();
     last_bytes_ = parts_.log.metrics().bytes;
+    last_slots_ = parts_.log.slots_confirmed();
     co_await save_and_count(std::exchange(next_group_, (next_group_ + 1) % ledger::group_count));
   }
 }

@@ -25,6 +25,7 @@ class Checkpointer {
   struct Options {
     Duration every = std::chrono::seconds(30);  // for each group, and at the end; zero: never
     std::uint64_t log_bytes = 256U << 20;       // and sooner when so much was logged
+    std::uint64_t log_slots = 0;                // or so many slots were written, at 2 to 3 ms each to read; zero: any
   };
   // All must outlive this. `note_confirmed` brings the histories up to the newest confirmed record; false: this
   // worker has stopped, and they are no longer kept.
@@ -101,6 +102,7 @@ class Checkpointer {
   std::size_t next_group_ = 0;
   MonotonicTime last_;
   std::uint64_t last_bytes_ = 0;
+  ledger::Slot last_slots_ = 0;
   Metrics metrics_;
   TaskScope scope_;  // last: its task uses everything above
 };

@@ -150,6 +150,28 @@ TEST_F(CheckpointerTest, many_generations_keep_everything_with_a_bounded_lineage
   expect_supply();
 }
 
+// Whatever the time: what a rescuer reads one by one is slots.
+TEST_F(CheckpointerTest, many_small_slots_are_saved_before_their_time) {
+  constexpr std::size_t rounds = 600;
+  const auto replayed_with = [&](std::uint64_t log_slots) {
+    validator.options().checkpoints = {.every = seconds(100'000), .log_slots = log_slots};
+    validator.start_all();
+    for (std::size_t round = 0; round < rounds; ++round) {
+      pay_next(round % accounts);
+      validator.executor().advance(std::chrono::milliseconds(50));
+    }
+    EXPECT_TRUE(validator.settle());
+    const auto before = states();
+    validator.start_all();
+    EXPECT_EQ(states(), before);
+    expect_supply();
+    return validator.find("w0")->replayed_records() + validator.find("w1")->replayed_records();
+  };
+  const auto all = replayed_with(0);
+  EXPECT_GT(all, 2 * rounds);
+  EXPECT_LT(replayed_with(160), all / 4);
+}
+
 TEST_F(CheckpointerTest, a_drained_worker_leaves_nothing_to_replay) {
   validator.start_all();
   for (std::size_t i = 0; i < accounts; ++i) pay_next(i);
