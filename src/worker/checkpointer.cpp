@@ -9,7 +9,7 @@
 namespace zef::worker {
 namespace {
 
-constexpr Duration look_again_max = std::chrono::milliseconds(250);
+constexpr Duration look_again_max = std::chrono::milliseconds(100);
 // Saves that run, in all: each holds up turns, and keeps a group in memory.
 constexpr std::size_t saves_at_a_time = 4;
 constexpr std::size_t group_size = protocol::shard_count / ledger::group_count;
@@ -39,11 +39,29 @@ void Checkpointer::start() {
   if (options_.every > Duration::zero()) scope_.spawn(run());
 }
 
+bool Checkpointer::owns_any_of(std::size_t group) const {
+  for (std::size_t i = 0; i < group_size; ++i)
+    if (parts_.shards.find(shard_in(group, i)) != nullptr) return true;
+  return false;
+}
+
+// The slots are shared among the groups of which this worker owns something: few of them, if all shards began here.
 bool Checkpointer::due() const {
-  return parts_.executor.now() - last_ >= options_.every / ledger::group_count ||
-         parts_.log.metrics().bytes - last_bytes_ >= options_.log_bytes / ledger::group_count ||
-         (options_.log_slots > 0 &&
-          parts_.log.slots_confirmed() - last_slots_ >= options_.log_slots / ledger::group_count);
+  if (parts_.executor.now() - last_ >= options_.every / ledger::group_count ||
+      parts_.log.metrics().bytes - last_bytes_ >= options_.log_bytes / ledger::group_count)
+    return true;
+  const ledger::Slot slots = parts_.log.slots_confirmed() - last_slots_;
+  if (options_.log_slots == 0 || slots < options_.log_slots / ledger::group_count) return false;
+  std::size_t groups = 0;
+  for (std::size_t group = 0; group < ledger::group_count; ++group) groups += owns_any_of(group) ? 1 : 0;
+  return slots * groups >= options_.log_slots;
+}
+
+// After the last one: the next of which this worker owns something; if there is none, just the next.
+std::size_t Checkpointer::next_group() {
+  for (std::size_t i = 0; i < ledger::group_count && !owns_any_of(next_group_); ++i)
+    next_group_ = (next_group_ + 1) % ledger::group_count;
+  return std::exchange(next_group_, (next_group_ + 1) % ledger::group_count);
 }
 
 Task<> Checkpointer::run() {
@@ -54,7 +72,7 @@ Task<> Checkpointer::run() {
     last_ = parts_.executor.now();
     last_bytes_ = parts_.log.metrics().bytes;
     last_slots_ = parts_.log.slots_confirmed();
-    co_await save_and_count(std::exchange(next_group_, (next_group_ + 1) % ledger::group_count));
+    co_await save_and_count(next_group());
   }
 }
 
@@ -160,10 +178,8 @@ struct Checkpointer::Saving {
 Task<Result<void>> Checkpointer::save(std::size_t group) {
   while (saving_.test(group) || saving_.count() >= saves_at_a_time) co_await save_ended_.wait();
   const Saving saving(*this, group);
-  bool anything = false;
-  for (std::size_t i = 0; i < group_size; ++i) anything |= parts_.shards.find(shard_in(group, i)) != nullptr;
   const ledger::RecordNumber up_to = parts_.log.appended();
-  if (!anything || up_to == saved_up_to_[group]) co_return Result<void>{};  // nothing was logged since
+  if (!owns_any_of(group) || up_to == saved_up_to_[group]) co_return Result<void>{};  // nothing was logged since
   auto taken = co_await take_group(group);
   if (!taken) co_return std::unexpected(std::move(taken.error()));
 

@@ -84,7 +84,9 @@ class Checkpointer {
   struct Saving;
   Task<> run();
   Task<> save_and_count(std::size_t group);
+  [[nodiscard]] bool owns_any_of(std::size_t group) const;
   [[nodiscard]] bool due() const;
+  [[nodiscard]] std::size_t next_group();
   Taken take(protocol::ShardId id, OwnedShard& owned);
   OwnedShard* find(const Taken& taken);
   [[nodiscard]] ledger::LogPosition position_of(ledger::RecordNumber end) const;

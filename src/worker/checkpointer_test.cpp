@@ -150,6 +150,21 @@ TEST_F(CheckpointerTest, many_generations_keep_everything_with_a_bounded_lineage
   expect_supply();
 }
 
+TEST_F(CheckpointerTest, the_time_comes_before_the_slots_do) {
+  validator.options().checkpoints = {.every = seconds(4), .log_slots = 320};
+  validator.start_all();
+  for (std::size_t i = 0; i < accounts; ++i) {
+    pay_next(i);
+    validator.executor().advance(seconds(1));
+  }
+  ASSERT_TRUE(validator.settle());
+  validator.executor().advance(seconds(9));
+  const auto before = states();
+  validator.start_all();
+  EXPECT_LE(validator.find("w0")->replayed_records() + validator.find("w1")->replayed_records(), 4U);
+  EXPECT_EQ(states(), before);
+}
+
 // Whatever the time: what a rescuer reads one by one is slots.
 TEST_F(CheckpointerTest, many_small_slots_are_saved_before_their_time) {
   constexpr std::size_t rounds = 600;

@@ -157,13 +157,16 @@ Task<> Moves::adopt_named() {
   std::erase_if(*owned, [this](const ledger::OwnedShard& one) {
     return one.entry.owner != parts_.self.id || being_received_.contains(one.shard);
   });
-  const std::size_t count = owned->size();
-  const auto adopted = co_await adopt(std::move(*owned));
-  if (adopted)
-    log::info("worker", "{} adopts {} shards that the map gives it", parts_.self.name, count);
-  else
+  std::vector<ShardId> shards;
+  for (const ledger::OwnedShard& one : *owned) shards.push_back(one.shard);
+  if (const auto adopted = co_await adopt(std::move(*owned)); !adopted) {
     log::error("worker", "shards that the map gives to {} cannot be replayed: {}", parts_.self.name,
                adopted.error().message);
+    co_return;
+  }
+  log::info("worker", "{} adopts {} shards that the map gives it", parts_.self.name, shards.size());
+  // Else whoever takes over from this one soon would read the other's log again, and all of this one's too.
+  scope_.spawn(shorten_tails(std::move(shards)));
 }
 
 // While the map names a worker that was sealed, anyone resumes: whoever began its takeover may be dead.
@@ -296,8 +299,8 @@ Task<Result<TakeAnswer>> Moves::offer(net::RpcClient& receiver, std::uint64_t mo
   co_return co_await call<TakeAnswer>(receiver, take, options_.prepare_time_max);
 }
 
-Task<> Moves::shorten_tails(const std::vector<ShardId>& shards) {
-  const auto entries = co_await ledger::read_entries(parts_.executor, parts_.store, shards);
+Task<> Moves::shorten_tails(std::vector<ShardId> shards) {
+  const auto entries = co_await ledger::read_entries(parts_.executor, parts_.store, std::move(shards));
   if (!entries) co_return;  // whoever needs them reads them again
   const ledger::Slot end = parts_.log.slots_confirmed();
   std::set<std::size_t> groups;

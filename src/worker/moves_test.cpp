@@ -224,6 +224,38 @@ TEST_F(WorkerMoves, another_worker_adopts_what_a_rescuer_gives_it) {
   EXPECT_EQ(validator.find(home)->shard_count(), 0U);
 }
 
+// So that whoever takes over from the heir does not read it all again.
+TEST_F(WorkerMoves, what_was_adopted_after_much_reading_is_saved) {
+  TestValidator own(net, {"w0", "w1"});
+  own.options().checkpoints.every = std::chrono::seconds(100'000);
+  own.start_all();
+  Chain alice(net, 0);
+  for (int i = 0; i < 150; ++i)
+    ASSERT_TRUE(std::holds_alternative<SignedAccountState>(
+        own.ask(SubmitProof{net.proof(alice.next(pay(on_other_worker(), 1)))})));
+  const ledger::WorkerId victim = own.find(home)->id();
+  const ledger::WorkerId heir = own.find(other)->id();
+  own.crash(home);
+  auto store = store::make_memory_store(own.executor(), own.bucket());
+  zef::testing::SeededRng rng(12);
+  ASSERT_TRUE(own.executor().run_until(
+      ledger::rescue(own.executor(), *store, rng, heir, victim, [heir](ShardId) { return heir; })));
+  own.executor().advance(std::chrono::seconds(5));
+  EXPECT_EQ(own.find(other)->shard_count(), 1024U);
+  const auto map = own.map();
+  for (const ledger::ShardEntry& entry : map.entries) {
+    ASSERT_EQ(entry.lineage.size(), 1U);
+    EXPECT_EQ(entry.lineage.front().worker, heir);
+  }
+  EXPECT_TRUE(map.entries[shard_of(net.uid(0)).value()].checkpoint);
+  EXPECT_EQ(own.account(net.uid(0))->next, SequenceNumber(150));
+  own.crash(other);
+  own.start_all();
+  EXPECT_EQ(own.account(net.uid(0))->next, SequenceNumber(150));
+  ASSERT_TRUE(own.settle());
+  EXPECT_EQ(own.account(on_other_worker())->received, 150U);
+}
+
 TEST_F(WorkerMoves, shards_of_a_sealed_worker_are_taken_by_those_who_live) {
   validator.start_all();
   Chain alice(net, 0);
