@@ -11,12 +11,12 @@ TEST(SimRunner, a_seed_is_the_same_run_after_others_in_one_process) {
   RunOptions options;
   options.world.operations = 40;
   options.world.validators = 4;
-  options.seeds = 6;
-  options.jobs = 1;  // three seeds in each process
+  options.seeds = 12;
+  options.jobs = 2;  // three seeds in each process
   std::vector<WorldResult> together;
   const auto summary = run_seeds(options, [&](const WorldResult& result) { together.push_back(result); });
-  ASSERT_EQ(together.size(), 6U);
-  EXPECT_EQ(summary.seeds, 6U);
+  ASSERT_EQ(together.size(), 12U);
+  EXPECT_EQ(summary.seeds, 12U);
   for (std::size_t i = 0; i < together.size(); ++i) {
     EXPECT_EQ(together[i].seed, i + 1);
     EXPECT_TRUE(together[i].violations.empty());

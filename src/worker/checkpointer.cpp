@@ -45,19 +45,19 @@ bool Checkpointer::owns_any_of(std::size_t group) const {
   return false;
 }
 
-// The slots are shared among the groups of which this worker owns something: few of them, if all shards began here.
+// One group after the other: what is allowed for each is shared among those of which this worker owns something, often
+// few, as all its shards begin side by side.
 bool Checkpointer::due() const {
-  if (parts_.executor.now() - last_ >= options_.every / ledger::group_count ||
-      parts_.log.metrics().bytes - last_bytes_ >= options_.log_bytes / ledger::group_count)
-    return true;
-  const ledger::Slot slots = parts_.log.slots_confirmed() - last_slots_;
-  if (options_.log_slots == 0 || slots < options_.log_slots / ledger::group_count) return false;
   std::size_t groups = 0;
   for (std::size_t group = 0; group < ledger::group_count; ++group) groups += owns_any_of(group) ? 1 : 0;
-  return slots * groups >= options_.log_slots;
+  if (groups == 0) return false;
+  const auto reaches = [groups](std::uint64_t since, std::uint64_t limit) { return since * groups >= limit; };
+  return (parts_.executor.now() - last_) * groups >= options_.every ||
+         reaches(parts_.log.metrics().bytes - last_bytes_, options_.log_bytes) ||
+         (options_.log_slots > 0 && reaches(parts_.log.slots_confirmed() - last_slots_, options_.log_slots));
 }
 
-// After the last one: the next of which this worker owns something; if there is none, just the next.
+// After the last one: the next of which this worker owns something.
 std::size_t Checkpointer::next_group() {
   for (std::size_t i = 0; i < ledger::group_count && !owns_any_of(next_group_); ++i)
     next_group_ = (next_group_ + 1) % ledger::group_count;

@@ -150,6 +150,26 @@ TEST_F(CheckpointerTest, many_generations_keep_everything_with_a_bounded_lineage
   expect_supply();
 }
 
+// Each worker owns half of the groups here.
+TEST_F(CheckpointerTest, a_group_is_saved_once_in_its_period_however_many_others_there_are) {
+  validator.options().checkpoints.every = seconds(32);
+  validator.start_all();
+  for (int i = 0; i < 320; ++i) {
+    pay_next(static_cast<std::size_t>(i) % accounts);
+    validator.executor().advance(std::chrono::milliseconds(200));
+  }
+  const auto map = validator.map();
+  for (const char* name : {"w0", "w1"}) {
+    std::set<std::size_t> groups;  // with accounts: others have nothing to save
+    for (std::size_t i = 0; i < accounts; ++i)
+      if (const ShardId shard = shard_of(net.uid(i)); map.entries[shard.value()].owner == validator.find(name)->id())
+        groups.insert(ledger::group_of(shard));
+    EXPECT_NEAR(static_cast<double>(validator.find(name)->checkpoint_metrics().objects),
+                2.0 * static_cast<double>(groups.size()), 1.5)
+        << name;
+  }
+}
+
 TEST_F(CheckpointerTest, the_time_comes_before_the_slots_do) {
   validator.options().checkpoints = {.every = seconds(4), .log_slots = 320};
   validator.start_all();
