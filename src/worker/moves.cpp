@@ -16,8 +16,8 @@ using namespace protocol;
 using ledger::WorkerId;
 
 constexpr std::size_t sessions_max = 32;
-// A receiver reads every slot since the last checkpoint of any of its shards. From some number on, a checkpoint before
-// the move is quicker and costs less: a GET is a tenth of a PUT.
+// Whoever gets shards reads every slot since the last checkpoint of any of them. From some number on, a checkpoint
+// before a move, and after an adoption, is quicker and costs less: a GET is a tenth of a PUT.
 constexpr ledger::Slot slots_worth_reading = 128;
 constexpr Duration settle_pause = std::chrono::milliseconds(200);
 

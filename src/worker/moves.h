@@ -110,7 +110,7 @@ class Moves {
   Task<Result<void>> hand_over(const std::vector<protocol::ShardId>& shards, ledger::WorkerId to);
   Task<Result<TakeAnswer>> offer(net::RpcClient& receiver, std::uint64_t move,
                                  const std::vector<protocol::ShardId>& shards);
-  // Saves those of which a receiver would have much to read.
+  // Saves those of which the next owner would have much to read.
   Task<> shorten_tails(std::vector<protocol::ShardId> shards);
   Task<> save_groups(std::vector<std::size_t> groups, std::shared_ptr<Event> done);
   // The hand-overs of those that are still here, logged; which they were.
