@@ -1,9 +1,6 @@
 #include "protocol/types.h"
 
-#include <array>
-#include <bit>
 #include <charconv>
-#include <cstring>
 
 #include "crypto/sha256.h"
 
@@ -65,14 +62,8 @@ Uid Uid::decode(codec::Reader& reader) {
   return reader.error() ? Uid() : Uid(std::move(parts));
 }
 
-// Asked several times for each request: its encoding (a length of one byte, then the parts) is made where it stands.
 ShardId shard_of(const Uid& uid) {
-  static_assert(Uid::depth_max < 0x80 && std::endian::native == std::endian::little);
-  const auto& parts = uid.parts();
-  std::array<std::uint8_t, 1 + Uid::depth_max * sizeof(std::uint64_t)> encoded;
-  encoded[0] = static_cast<std::uint8_t>(parts.size());
-  std::memcpy(encoded.data() + 1, parts.data(), parts.size() * sizeof(std::uint64_t));
-  const Hash hash = crypto::sha256(ByteView(encoded.data(), 1 + parts.size() * sizeof(std::uint64_t)));
+  const Hash hash = crypto::sha256(codec::encode(uid));
   return ShardId(static_cast<std::uint16_t>(hash.bytes[0] << 2 | hash.bytes[1] >> 6));
 }
 

@@ -10,7 +10,7 @@ using std::chrono::seconds;
 
 namespace {
 
-constexpr Duration weigh_period = seconds(2);
+constexpr Duration weigh_period = milliseconds(500);
 constexpr Duration quiet_look_period = milliseconds(100);
 constexpr Duration settle_time = seconds(1);  // for what attackers have under way
 constexpr std::size_t flows_at_a_time = 16;

@@ -34,9 +34,8 @@ void print_violations(const WorldResult& result, const Flags& flags) {
   for (const Violation& violation : result.violations)
     fmt::print("VIOLATION of {} at {:.3f} s: {}\n", violation.invariant,
                std::chrono::duration<double>(violation.at).count(), violation.what);
-  fmt::print("replay: zef_sim --first {} --operations {}{}{}{}{} --trace\n", result.seed, flags.run.world.operations,
+  fmt::print("replay: zef_sim --first {} --operations {}{}{}{} --trace\n", result.seed, flags.run.world.operations,
              flags.run.world.validators ? fmt::format(" --validators {}", flags.run.world.validators) : "",
-             flags.run.world.users ? fmt::format(" --users {}", flags.run.world.users) : "",
              flags.run.world.scenario.empty() ? "" : " --scenario " + flags.run.world.scenario,
              flags.mutant.empty() ? "" : " --mutant " + flags.mutant);
 }
@@ -109,9 +108,6 @@ int main(int argc, char** argv) {
   app.add_option("--operations", flags.run.world.operations, "Of each seed")->capture_default_str();
   app.add_option("--validators", flags.run.world.validators, "4 to 10; 0: by the seed")
       ->check(CLI::Range(0, 10))
-      ->capture_default_str();
-  app.add_option("--users", flags.run.world.users, "Who asks for operations; 0: one for 40 of them, 4 to 24")
-      ->check(CLI::Range(0, 1'000))
       ->capture_default_str();
   app.add_option("--scenario", flags.run.world.scenario, "calm, beyond_f; by default everything")
       ->check(CLI::IsMember({"calm", "beyond_f"}));

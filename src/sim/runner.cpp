@@ -54,8 +54,7 @@ struct Child {
   int pipe = -1;
 };
 
-constexpr std::uint64_t seeds_of_a_child_max = 32;
-constexpr std::uint64_t seeds_of_a_child_in_a_soak = 8;  // it looks at the time between them
+constexpr std::uint64_t seeds_of_a_child_max = 8;
 
 void write_line(int out, std::string text) {
   text += '\n';
@@ -139,11 +138,10 @@ RunSummary run_seeds(const RunOptions& options, const std::function<void(const W
     on_result(result);
     return result.violations.empty() || !options.stop_at_violation;
   };
-  // Who stops at the first violation expects it soon.
-  const std::uint64_t most = options.stop_at_violation             ? 1
-                             : options.time_max > Duration::zero() ? seeds_of_a_child_in_a_soak
-                                                                   : seeds_of_a_child_max;
-  const std::uint64_t seeds_each = std::clamp<std::uint64_t>(options.seeds / (jobs == 1 ? 1 : 2 * jobs), 1, most);
+  // Who stops at the first violation expects it soon. Several at a time should end at about one time.
+  const std::uint64_t share = options.seeds / (jobs == 1 ? 1 : 2 * jobs);
+  const std::uint64_t seeds_each =
+      options.stop_at_violation ? 1 : std::clamp<std::uint64_t>(share, 1, seeds_of_a_child_max);
   std::deque<Child> children;  // in the order of their starts: results are read in this order
   std::uint64_t begun = 0;
   bool stopping = false;

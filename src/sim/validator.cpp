@@ -55,7 +55,7 @@ struct Validator::WorkerProcess {
     options.directory.period = validator.options_.map_period;
     options.directory.period_min = std::chrono::milliseconds(400);
     options.checkpoints.every = validator.options_.checkpoint_period;
-    options.checkpoints.log_slots = validator.index_ % 2 == 0 ? 0 : 64;
+    options.checkpoints.log_slots = validator.index_ % 2 == 0 ? 0 : 64;  // as on a disk, and as over a network
     options.garbage_grace = validator.options_.garbage_grace;
     options.moves.cancel_after = std::chrono::seconds(1);
     options.moves.rescue_after = std::chrono::seconds(1);

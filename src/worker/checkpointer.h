@@ -25,7 +25,7 @@ class Checkpointer {
   struct Options {
     Duration every = std::chrono::seconds(30);  // for each group, and at the end; zero: never
     std::uint64_t log_bytes = 256U << 20;       // and sooner when so much was logged
-    std::uint64_t log_slots = 0;                // or so many slots were written, at 2 to 3 ms each to read; zero: any
+    std::uint64_t log_slots = 0;                // or so many slots, each of which a takeover reads; zero: any number
   };
   // All must outlive this. `note_confirmed` brings the histories up to the newest confirmed record; false: this
   // worker has stopped, and they are no longer kept.
