@@ -230,11 +230,21 @@ Task<Result<void>> Fleet::retire(WorkerId worker, bool away) { return command(wo
 
 Task<> Fleet::tell_to_look(WorkerId worker) { (void)co_await command(worker, worker::LookAtMap{}); }
 
-// Until none of these shards is owned by `from` any more, or the time is up. A giver that cannot give now, because
-// these shards are on their way already, or the receiver is busy, only says so in its log: it is told again.
+// By what it has said since then: it drains, or is no member any more.
+bool Fleet::takes_nothing(WorkerId worker, MonotonicTime since) const {
+  const auto found = members_.find(worker);
+  if (found == members_.end()) return true;
+  const FleetMember& what = found->second->what;
+  return what.report && what.heard > since && what.report->draining;
+}
+
+// Until none of these shards is owned by `from` any more, or the time is up, or `to` takes nothing. A giver that cannot
+// give now, because these shards are on their way already, or the receiver is busy, only says so in its log: it is told
+// again.
 Task<Result<std::vector<ledger::OwnedShard>>> Fleet::make_move(WorkerId from, WorkerId to,
                                                                std::vector<ShardId> shards) {
-  const MonotonicTime until = executor_.now() + options_.move_time_max;
+  const MonotonicTime begun = executor_.now();
+  const MonotonicTime until = begun + options_.move_time_max;
   std::vector<ShardId> left = shards;
   MonotonicTime told{};
   for (;;) {
@@ -242,6 +252,8 @@ Task<Result<std::vector<ledger::OwnedShard>>> Fleet::make_move(WorkerId from, Wo
       told = executor_.now();
       const auto done = co_await command(from, worker::Give{.to = to, .shards = {left.begin(), left.end()}});
       if (!done && left.size() == shards.size()) co_return std::unexpected(done.error());
+      if (const auto receiver = members_.find(to); receiver != members_.end() && !receiver->second->asking)
+        scope_.spawn(ask(receiver->second));
     }
     co_await sleep_for(executor_, options_.look_every);
     auto entries = co_await ledger::read_entries(executor_, store_, shards);
@@ -249,7 +261,8 @@ Task<Result<std::vector<ledger::OwnedShard>>> Fleet::make_move(WorkerId from, Wo
     left.clear();
     for (const ledger::OwnedShard& one : *entries)
       if (one.entry.owner == from) left.push_back(one.shard);
-    if (left.empty() || executor_.now() >= until || !members_.contains(from)) co_return entries;
+    if (left.empty() || executor_.now() >= until || !members_.contains(from) || takes_nothing(to, begun))
+      co_return entries;
   }
 }
 
@@ -282,7 +295,7 @@ Task<> Fleet::carry_out(std::pair<WorkerId, WorkerId> who, std::shared_ptr<Batch
   if (elsewhere > 0)
     log::warning("controller", "{} of {} shards did not go from {} to {}: {}", elsewhere, batch->shards.size(),
                  who.first.hex(), who.second.hex(),
-                 entries ? "cancelled, or another move came first" : entries.error().message);
+                 entries ? "cancelled, or another move came first, or who gets them drains" : entries.error().message);
   batch->done.set();
 }
 

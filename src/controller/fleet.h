@@ -76,6 +76,7 @@ class Fleet final : public Workers {
   std::shared_ptr<What> join(std::map<Key, std::shared_ptr<What>>& open, const Key& key,
                              Task<> (Fleet::*flow)(Key, std::shared_ptr<What>));
   Task<> carry_out(std::pair<WorkerId, WorkerId> who, std::shared_ptr<Batch> batch);
+  [[nodiscard]] bool takes_nothing(ledger::WorkerId worker, MonotonicTime since) const;
   Task<Result<std::vector<ledger::OwnedShard>>> make_move(WorkerId from, WorkerId to, std::vector<ShardId> shards);
   Task<Result<void>> command(WorkerId worker, worker::PeerRequest request);
   Task<> deal(WorkerId victim, std::shared_ptr<Dealing> dealing);

@@ -136,7 +136,9 @@ TEST_F(FleetTest, who_retires_takes_nothing_until_it_stays_after_all) {
     EXPECT_EQ(report.draining, report.name == "w1");
     EXPECT_EQ(report.retiring, report.name == "w1");
   }
+  const MonotonicTime asked = validator_.executor().now();
   EXPECT_EQ(run(fleet_.give(id("w0"), id("w1"), {ShardId(0)})).value(), 0U);
+  EXPECT_LT(validator_.executor().now() - asked, seconds(5)) << "its shards could not leave while it is waited for";
   ASSERT_TRUE(run(fleet_.retire(id("w1"), false)).has_value());
   EXPECT_EQ(run(fleet_.give(id("w0"), id("w1"), {ShardId(0)})).value(), 1U);
 }
