@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 
 #include "base/log.h"
@@ -82,15 +81,15 @@ void Controller::observe() {
     if (!suspicion_.suspect(worker, now) || owns_something(worker)) reports.emplace(worker, std::move(report));
   }
   reports_ = std::move(reports);
-  for (const WorkerId& owner : owners_)
-    if (owner != WorkerId{}) suspicion_.look_for(owner, now);
-
+  std::map<WorkerId, std::size_t> owned;
+  for (const WorkerId& owner : owners_) ++owned[owner];
   std::vector<WorkerId> suspects;
   std::size_t orphans = 0;
-  for (const WorkerId& owner : owners_) {
+  for (const auto& [owner, count] : owned) {
+    if (owner != WorkerId{}) suspicion_.look_for(owner, now);
     const bool suspect = suspicion_.suspect(owner, now);
-    if (suspect || owner == WorkerId{}) ++orphans;
-    if (suspect && !contains(suspects, owner)) suspects.push_back(owner);
+    if (suspect || owner == WorkerId{}) orphans += count;
+    if (suspect) suspects.push_back(owner);
   }
   if (suspects != status_.suspects || orphans != 0) map_is_old_ = true;
   for (const WorkerId& suspect : suspects)
@@ -139,21 +138,15 @@ std::vector<PlacedWorker> Controller::placed_workers() const {
 }
 
 std::vector<PlacedShard> Controller::placed_shards() const {
-  std::unordered_map<std::uint16_t, ShardLoad> loads;
-  for (const auto& [id, report] : reports_) {
-    for (const ShardLoad& load : report.shards)
-      if (load.shard.value() < owners_.size() && owners_[load.shard.value()] == id) loads[load.shard.value()] = load;
-  }
   std::vector<PlacedShard> shards;
-  for (std::size_t i = 0; i < owners_.size(); ++i) {
-    const auto number = static_cast<std::uint16_t>(i);
-    const auto load = loads.find(number);
-    PlacedShard shard{.shard = ShardId(number), .owner = owners_[i]};
-    if (load != loads.end()) {
-      shard.load = load->second.load;
-      shard.bytes = load->second.bytes;
+  for (std::size_t i = 0; i < owners_.size(); ++i)
+    shards.push_back({.shard = ShardId(static_cast<std::uint16_t>(i)), .owner = owners_[i]});
+  for (const auto& [id, report] : reports_) {
+    for (const ShardLoad& load : report.shards) {
+      if (load.shard.value() >= shards.size() || owners_[load.shard.value()] != id) continue;
+      shards[load.shard.value()].load = load.load;
+      shards[load.shard.value()].bytes = load.bytes;
     }
-    shards.push_back(shard);
   }
   return shards;
 }

@@ -143,14 +143,16 @@ void Fleet::take(Member& member, worker::Report report) {
   double newest = 1;
   if (what.report && options_.smoothing > Duration::zero())
     newest = 1 - std::exp(-std::chrono::duration<double>(now - what.heard) / options_.smoothing);
-  std::map<std::pair<ShardId, std::uint64_t>, std::uint64_t> before;
+  std::vector<const worker::ShardReport*> before(protocol::shard_count);
   if (what.report)
-    for (const worker::ShardReport& shard : what.report->shards) before[{shard.shard, shard.epoch}] = shard.work;
+    for (const worker::ShardReport& shard : what.report->shards)
+      if (shard.shard.value() < before.size()) before[shard.shard.value()] = &shard;
   std::uint64_t sum = 0;
   std::vector<std::uint64_t> work;
   for (const worker::ShardReport& shard : report.shards) {
-    const auto found = before.find({shard.shard, shard.epoch});
-    work.push_back(found == before.end() || found->second > shard.work ? 0 : shard.work - found->second);
+    const auto* known = shard.shard.value() < before.size() ? before[shard.shard.value()] : nullptr;
+    const bool goes_on = known != nullptr && known->epoch == shard.epoch && known->work <= shard.work;
+    work.push_back(goes_on ? shard.work - known->work : 0);
     sum += work.back();
   }
   what.shards.clear();

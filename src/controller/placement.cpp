@@ -66,10 +66,11 @@ class Board {
     return best;
   }
 
+  [[nodiscard]] bool heavier(std::size_t a, std::size_t b) const {
+    return weight(a) != weight(b) ? weight(a) > weight(b) : a < b;
+  }
   [[nodiscard]] std::vector<std::size_t> heaviest_first(std::vector<std::size_t> shards) const {
-    std::ranges::sort(shards, [this](std::size_t a, std::size_t b) {
-      return weight(a) != weight(b) ? weight(a) > weight(b) : a < b;
-    });
+    std::ranges::sort(shards, [this](std::size_t a, std::size_t b) { return heavier(a, b); });
     return shards;
   }
 
@@ -141,7 +142,12 @@ class Board {
     }
     std::vector<std::size_t> all(shards_.size());
     std::iota(all.begin(), all.end(), std::size_t{0});
-    for (const std::size_t shard : heaviest_first(std::move(all))) {
+    // Few are looked at, mostly one: a heap is enough.
+    const auto lighter = [this](std::size_t a, std::size_t b) { return heavier(b, a); };
+    std::ranges::make_heap(all, lighter);
+    for (; !all.empty(); all.pop_back()) {
+      std::ranges::pop_heap(all, lighter);
+      const std::size_t shard = all.back();
       const std::size_t owner = owner_[shard];
       if (owner == nobody || !takes(owner)) continue;
       if (left < 2 || weight(shard) <= load / static_cast<double>(left) + nothing) break;

@@ -54,14 +54,14 @@ void Chronicle::check_writer(const std::string& worker, const ledger::LogRecord&
 }
 
 void Chronicle::take(const std::string& worker, const ledger::LogRecord& stored) {
-  const auto record = codec::decode<shard::Record>(stored.body);
+  auto record = codec::decode<shard::Record>(stored.body);
   if (!record) return journal_.violation("I5", name_, "a record of the log does not decode");
   Epoch& epoch = records_[stored.shard.value()][stored.shard_epoch];
   if (epoch.worker.empty()) epoch.worker = worker;
   check_writer(worker, stored, epoch);
   epoch.handed_off = std::holds_alternative<shard::HandedOff>(*record);
-  epoch.records.push_back(stored.body);
   std::visit([&](const auto& what) { take(stored.shard, what); }, *record);
+  epoch.records.push_back(std::move(*record));
 }
 
 void Chronicle::take(ShardId /*shard*/, const VoteMade& record) {
@@ -201,9 +201,8 @@ Chronicle::Rebuilt Chronicle::rebuild() const {
     shard::Shard shard(id, rules_);
     shard.apply_genesis(genesis_, genesis_accounts[number]);
     for (const auto& [number_of_epoch, epoch] : records)
-      for (const Bytes& body : epoch.records) {
-        const auto record = codec::decode<shard::Record>(body);
-        const auto replayed = record ? shard.replay(*record) : fail(ErrorKind::corrupt, "undecodable");
+      for (const shard::Record& record : epoch.records) {
+        const auto replayed = shard.replay(record);
         if (!replayed)
           journal_.violation("I5", name_,
                              fmt::format("{}: shard {} does not replay: {}", name_, number, replayed.error().message));

@@ -67,7 +67,7 @@ class Chronicle {
   struct Epoch {
     std::string worker;
     bool handed_off = false;
-    std::vector<Bytes> records;
+    std::vector<shard::Record> records;
   };
   void take(const std::string& worker, const ledger::LogRecord& record);
   void check_writer(const std::string& worker, const ledger::LogRecord& record, const Epoch& epoch);
