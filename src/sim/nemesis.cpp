@@ -141,6 +141,14 @@ void Nemesis::strike() {
                          if (dies) return validator.crash_worker(who, down, false);
                          validator.stall_worker(who, down * 6 + milliseconds(500));
                        });
+      // Sometimes they come back soon, so that a log has records of several epochs of a shard, and whoever reads it
+      // next, as the worker that has them dies, must tell these apart.
+      if (rng_.chance(400'000)) {
+        const Duration back = rng_.between(milliseconds(50), milliseconds(800));
+        const Duration death = back + rng_.between(milliseconds(20), milliseconds(400));
+        machine_.after(back, [&validator, w, to] { validator.move_shards(to, w); });
+        if (rng_.chance(500'000)) machine_.after(death, [&validator, w, down] { validator.crash_worker(w, down, false); });
+      }
       return;
     }
     case rescue_worker: {
