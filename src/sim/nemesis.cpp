@@ -147,7 +147,8 @@ void Nemesis::strike() {
         const Duration back = rng_.between(milliseconds(50), milliseconds(800));
         const Duration death = back + rng_.between(milliseconds(20), milliseconds(400));
         machine_.after(back, [&validator, w, to] { validator.move_shards(to, w); });
-        if (rng_.chance(500'000)) machine_.after(death, [&validator, w, down] { validator.crash_worker(w, down, false); });
+        if (rng_.chance(500'000))
+          machine_.after(death, [&validator, w, down] { validator.crash_worker(w, down, false); });
       }
       return;
     }
