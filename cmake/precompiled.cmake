@@ -3,6 +3,15 @@
 
 option(ZEF_PCH "Use precompiled headers (the presets do)" OFF)
 
+# The options that a header is compiled with, and all that use it: no other optimisation may be asked for.
+function(zef_options_of_precompiled target pch)
+  if(pch MATCHES "test_pch$")
+    target_compile_options(${target} PRIVATE ${ZEF_TEST_OPTIONS})
+  elseif(pch STREQUAL "zef_cli_pch")
+    target_compile_options(${target} PRIVATE ${ZEF_CLI_OPTIONS})
+  endif()
+endfunction()
+
 # A library that only makes a precompiled header.
 function(zef_pch_library target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS;LIBRARIES")
@@ -12,6 +21,7 @@ function(zef_pch_library target)
   target_precompile_headers(${target} PRIVATE ${arg_HEADERS})
   # Without a time stamp in it, the same header gives the same bytes, and ccache finds what was compiled with it.
   target_compile_options(${target} PRIVATE -Xclang -fno-pch-timestamp)
+  zef_options_of_precompiled(${target} ${target})
   set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER
     "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/precompile.sh;${CMAKE_SOURCE_DIR}")
 endfunction()
@@ -45,8 +55,10 @@ if(ZEF_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   endforeach()
   function(zef_precompile target pch)
     target_precompile_headers(${target} REUSE_FROM ${pch})
+    zef_options_of_precompiled(${target} ${pch})
   endfunction()
 else()
   function(zef_precompile target pch)
+    zef_options_of_precompiled(${target} ${pch})
   endfunction()
 endif()

@@ -119,7 +119,6 @@ function(zef_room room)
   if(room_tests)
     add_executable(zef_${room}_tests ${room_tests})
     target_link_libraries(zef_${room}_tests PRIVATE zef_${room} ${test_libraries} GTest::gmock GTest::gtest_main)
-    target_compile_options(zef_${room}_tests PRIVATE ${ZEF_TEST_OPTIONS})
     zef_precompile(zef_${room}_tests ${test_pch})
     gtest_discover_tests(zef_${room}_tests TEST_PREFIX "${room}/" DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
       PROPERTIES TIMEOUT 300 LABELS "${room}")

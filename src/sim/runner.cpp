@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <deque>
 #include <map>
@@ -52,6 +53,7 @@ struct Child {
   std::uint64_t first = 0;
   std::uint64_t count = 0;
   int pipe = -1;
+  pid_t process = -1;
 };
 
 constexpr std::uint64_t seeds_of_a_child_max = 8;
@@ -67,12 +69,12 @@ void write_line(int out, std::string text) {
 }
 
 // In the child: never returns.
-[[noreturn]] void run_child(WorldOptions options, std::uint64_t seeds, int out) {
+[[noreturn]] void run_child(WorldOptions options, std::uint64_t seeds, bool with_trace, int out) {
   const bool traced = options.traced;
   for (; seeds > 0; --seeds, ++options.seed) {
     options.traced = traced;
     WorldResult result = run_world(options);
-    if (!result.violations.empty() && !traced) {
+    if (!result.violations.empty() && !traced && with_trace) {
       options.traced = true;
       result = run_world(options);
     }
@@ -81,7 +83,8 @@ void write_line(int out, std::string text) {
   ::_exit(0);
 }
 
-Child start_child(WorldOptions options, std::uint64_t first, std::uint64_t count) {
+Child start_child(const RunOptions& run, std::uint64_t first, std::uint64_t count) {
+  WorldOptions options = run.world;
   options.seed = first;
   int ends[2];
   ZEF_CHECK(::pipe(ends) == 0);
@@ -90,10 +93,10 @@ Child start_child(WorldOptions options, std::uint64_t first, std::uint64_t count
   ZEF_CHECK(pid >= 0);
   if (pid == 0) {
     ::close(ends[0]);
-    run_child(options, count, ends[1]);
+    run_child(options, count, !run.stop_at_violation, ends[1]);
   }
   ::close(ends[1]);
-  return {first, count, ends[0]};
+  return {first, count, ends[0], pid};
 }
 
 // The next whole line; nothing when the child has closed its end.
@@ -145,11 +148,11 @@ RunSummary run_seeds(const RunOptions& options, const std::function<void(const W
   std::deque<Child> children;  // in the order of their starts: results are read in this order
   std::uint64_t begun = 0;
   bool stopping = false;
-  while (true) {
-    while (!stopping && children.size() < jobs && begun < options.seeds &&
+  while (!stopping) {
+    while (children.size() < jobs && begun < options.seeds &&
            (options.time_max == Duration::zero() || passed() < options.time_max)) {
       const std::uint64_t count = std::min(seeds_each, options.seeds - begun);
-      children.push_back(start_child(options.world, options.world.seed + begun, count));
+      children.push_back(start_child(options, options.world.seed + begun, count));
       begun += count;
     }
     if (children.empty()) break;
@@ -157,19 +160,23 @@ RunSummary run_seeds(const RunOptions& options, const std::function<void(const W
     children.pop_front();
     std::string buffer;
     std::uint64_t ended = 0;
-    for (; ended < child.count; ++ended) {
+    for (; ended < child.count && !stopping; ++ended) {
       const auto line = read_line(child.pipe, buffer);
       if (!line) break;
       stopping |= !take(from_json(*line));
     }
     ::close(child.pipe);
-    if (ended == child.count) continue;
+    if (stopping || ended == child.count) continue;
     WorldResult failed;
     failed.seed = child.first + ended;
     failed.violations.push_back({"check", "the process ended at a failed check", "", {}});
     stopping |= !take(failed);
     const std::uint64_t left = child.count - ended - 1;
-    if (left > 0) children.push_front(start_child(options.world, failed.seed + 1, left));
+    if (left > 0 && !stopping) children.push_front(start_child(options, failed.seed + 1, left));
+  }
+  for (const Child& child : children) {
+    ::close(child.pipe);
+    ::kill(child.process, SIGKILL);
   }
   while (::waitpid(-1, nullptr, 0) > 0) {
   }

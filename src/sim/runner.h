@@ -13,9 +13,9 @@ namespace zef::sim {
 struct RunOptions {
   WorldOptions world;  // its seed is the first
   std::uint64_t seeds = 1;
-  std::size_t jobs = 0;  // at a time; 0: as many as there are cores
-  Duration time_max{};   // no new seed is begun after that; zero: no limit
-  bool stop_at_violation = false;
+  std::size_t jobs = 0;            // at a time; 0: as many as there are cores
+  Duration time_max{};             // no new seed is begun after that; zero: no limit
+  bool stop_at_violation = false;  // nothing is known of the seeds after the first that has one
 };
 
 struct RunSummary {
@@ -27,8 +27,8 @@ struct RunSummary {
   double cpu_seconds = 0;
 };
 
-// `on_result` gets every seed's outcome, in the order in which they end. A seed with a violation was run a second time
-// with its trace.
+// `on_result` gets every seed's outcome, in the order of the seeds. A seed with a violation was run a second time with
+// its trace, unless the run stops at it.
 [[nodiscard]] RunSummary run_seeds(const RunOptions& options, const std::function<void(const WorldResult&)>& on_result);
 
 }  // namespace zef::sim

@@ -26,5 +26,22 @@ TEST(SimRunner, a_seed_is_the_same_run_after_others_in_one_process) {
   }
 }
 
+TEST(SimRunner, stops_at_the_first_violation_if_told_so) {
+  RunOptions options;
+  options.world.validators = 1000;  // no committee is as large: the process of each seed ends at a check
+  options.seeds = 12;
+  options.jobs = 2;
+  std::vector<WorldResult> results;
+  const auto take = [&](const WorldResult& result) { results.push_back(result); };
+  EXPECT_EQ(run_seeds(options, take).violations, 12U);
+  EXPECT_EQ(results.size(), 12U);
+  results.clear();
+  options.stop_at_violation = true;
+  EXPECT_EQ(run_seeds(options, take).violations, 1U);
+  ASSERT_EQ(results.size(), 1U);
+  EXPECT_EQ(results.front().seed, 1U);
+  EXPECT_EQ(results.front().violations.front().invariant, "check");
+}
+
 }  // namespace
 }  // namespace zef::sim
