@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
@@ -45,7 +46,8 @@ std::string_view Response::header(std::string_view name) const {
   return found == headers.end() ? std::string_view() : std::string_view(found->value);
 }
 
-// The thread with libcurl's multi handle, and the queue of what it is to begin.
+// The thread with libcurl's multi handle, and what waits for a connection. libcurl could let it wait as well, but would
+// not look at its time meanwhile.
 class Client::Transfers {
  public:
   explicit Transfers(ClientOptions options) : options_(std::move(options)), multi_(curl_multi_init()) {
@@ -72,35 +74,63 @@ class Client::Transfers {
 
   [[nodiscard]] bool works() const { return multi_ != nullptr; }
 
+  [[nodiscard]] MonotonicTime deadline_of(const Request& request) const {
+    return std::chrono::steady_clock::now() + request.total_timeout.value_or(options_.total_timeout);
+  }
+
   // From any thread.
   void submit(std::unique_ptr<Transfer> transfer) {
     {
       const std::lock_guard lock(mutex_);
-      queue_.push_back(std::move(transfer));
+      submitted_.push_back(std::move(transfer));
     }
     curl_multi_wakeup(multi_);
   }
 
  private:
   void serve() {
-    while (begin_queued()) {
+    while (take_submitted()) {
+      fail_late();
+      begin_waiting();
       int running = 0;
       curl_multi_perform(multi_, &running);
-      finish_done();
-      curl_multi_poll(multi_, nullptr, 0, 1000, nullptr);
+      const bool some_done = finish_done();
+      if (some_done && !waiting_.empty()) continue;
+      curl_multi_poll(multi_, nullptr, 0, poll_time(), nullptr);
     }
   }
 
   // False when it is time to end.
-  bool begin_queued() {
-    std::vector<std::unique_ptr<Transfer>> queued;
+  bool take_submitted() {
+    std::vector<std::unique_ptr<Transfer>> submitted;
     {
       const std::lock_guard lock(mutex_);
       if (stopping_) return false;
-      queued.swap(queue_);
+      submitted.swap(submitted_);
     }
-    for (auto& transfer : queued) begin(std::move(transfer));
+    for (auto& transfer : submitted) waiting_.emplace(transfer->deadline(), std::move(transfer));
     return true;
+  }
+
+  void fail_late() {
+    const MonotonicTime now = std::chrono::steady_clock::now();
+    while (!waiting_.empty() && waiting_.begin()->first <= now) {
+      const auto late = waiting_.extract(waiting_.begin());
+      late.mapped()->fail(FailureKind::never_sent, "no connection was free in time");
+    }
+  }
+
+  void begin_waiting() {
+    while (!waiting_.empty() && running_.size() < options_.connections_max)
+      begin(std::move(waiting_.extract(waiting_.begin()).mapped()));
+  }
+
+  // In milliseconds. A wake-up ends it sooner, and so does what libcurl waits for.
+  [[nodiscard]] int poll_time() const {
+    constexpr Duration longest = std::chrono::seconds(1);
+    if (waiting_.empty()) return static_cast<int>(longest / std::chrono::milliseconds(1));
+    const Duration left = waiting_.begin()->first - std::chrono::steady_clock::now();
+    return static_cast<int>(std::clamp(left, Duration{}, longest) / std::chrono::milliseconds(1)) + 1;
   }
 
   void begin(std::unique_ptr<Transfer> transfer) {
@@ -119,11 +149,14 @@ class Client::Transfers {
     running_.emplace(transfer->easy(), std::move(transfer));
   }
 
-  void finish_done() {
+  // Whether there was something.
+  bool finish_done() {
+    bool found_some = false;
     int left = 0;
     while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
       if (message->msg != CURLMSG_DONE) continue;
       const CURLcode code = message->data.result;
+      found_some = true;
       const auto found = running_.find(message->easy_handle);
       ZEF_CHECK(found != running_.end());
       const std::unique_ptr<Transfer> transfer = std::move(found->second);
@@ -132,16 +165,18 @@ class Client::Transfers {
       transfer->finish(code);
       if (spare_.size() < spare_handles_max) spare_.push_back(transfer->take_easy());
     }
+    return found_some;
   }
 
   const ClientOptions options_;
   CURLM* multi_;
+  std::multimap<MonotonicTime, std::unique_ptr<Transfer>> waiting_;  // by their deadlines: so they are begun
   std::unordered_map<CURL*, std::unique_ptr<Transfer>> running_;
   std::vector<Easy> spare_;
 
   std::mutex mutex_;
   bool stopping_ = false;
-  std::vector<std::unique_ptr<Transfer>> queue_;
+  std::vector<std::unique_ptr<Transfer>> submitted_;
 
   std::thread thread_;  // last: it uses all of the above
 };
@@ -164,8 +199,9 @@ Result<std::unique_ptr<Client>> Client::make(Executor& executor, ClientOptions o
 Task<Outcome> Client::send(Request request) {
   co_return co_await from_callback<Outcome>([this, &request](auto done) {
     auto waiting = std::make_shared<decltype(done)>(std::move(done));
+    const MonotonicTime deadline = transfers_->deadline_of(request);
     transfers_->submit(std::make_unique<Transfer>(
-        std::move(request), [waiting, executor = &executor_, alive = alive_](Outcome outcome) {
+        std::move(request), deadline, [waiting, executor = &executor_, alive = alive_](Outcome outcome) {
           executor->post([waiting, outcome = std::move(outcome), alive]() mutable {
             // After the client's end nobody may go on as if it still existed.
             if (*alive) (*waiting)(std::move(outcome));

@@ -94,7 +94,7 @@ void Transfer::set_limits(const ClientOptions& options) {
   CURL* const handle = easy_.get();
   body_max_ = options.body_max;
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(options.connect_timeout));
-  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, milliseconds(request_.total_timeout.value_or(options.total_timeout)));
+  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, milliseconds(deadline_ - std::chrono::steady_clock::now()));
   const auto idle = std::chrono::duration_cast<std::chrono::seconds>(options.idle_max).count();
   curl_easy_setopt(handle, CURLOPT_MAXAGE_CONN, std::max<long>(1, static_cast<long>(idle)));
 }
@@ -163,8 +163,8 @@ void Transfer::finish(CURLcode code) {
   done_(std::move(response_));
 }
 
-void Transfer::fail(FailureKind kind, std::string message) {
-  done_(std::unexpected(Failure{kind, std::move(message)}));
+void Transfer::fail(FailureKind kind, std::string_view message) {
+  done_(std::unexpected(Failure{kind, fmt::format("{}: {}", server_of(request_.url), message)}));
 }
 
 }  // namespace zef::http

@@ -23,7 +23,9 @@ class Transfer {
  public:
   using Done = std::move_only_function<void(Outcome)>;
 
-  Transfer(Request request, Done done) : request_(std::move(request)), done_(std::move(done)) {}
+  // `deadline`: of all of it, the wait for its turn included.
+  Transfer(Request request, MonotonicTime deadline, Done done)
+      : request_(std::move(request)), deadline_(deadline), done_(std::move(done)) {}
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
   ~Transfer() = default;
@@ -32,9 +34,10 @@ class Transfer {
   [[nodiscard]] bool prepare(Easy easy, const ClientOptions& options);
   [[nodiscard]] CURL* easy() const { return easy_.get(); }
   [[nodiscard]] Easy take_easy() { return std::move(easy_); }
+  [[nodiscard]] MonotonicTime deadline() const { return deadline_; }
   // Makes the outcome of what libcurl says, and hands it on.
   void finish(CURLcode code);
-  void fail(FailureKind kind, std::string message);
+  void fail(FailureKind kind, std::string_view message);
 
  private:
   struct ListDeleter {
@@ -52,6 +55,7 @@ class Transfer {
   static int on_connected(void* self, char*, char*, int, int);
 
   Request request_;
+  MonotonicTime deadline_;
   Done done_;
   Easy easy_;
   std::unique_ptr<curl_slist, ListDeleter> headers_;
