@@ -46,8 +46,8 @@ std::string_view Response::header(std::string_view name) const {
   return found == headers.end() ? std::string_view() : std::string_view(found->value);
 }
 
-// The thread with libcurl's multi handle, and what waits for a connection. libcurl could let it wait as well, but would
-// not look at its time meanwhile.
+// The thread with libcurl's multi handle, and what waits for a connection. Deadlines are kept here: libcurl
+// does not look at that of a request which waits for a connection, and cannot put one off.
 class Client::Transfers {
  public:
   explicit Transfers(ClientOptions options) : options_(std::move(options)), multi_(curl_multi_init()) {
@@ -118,6 +118,10 @@ class Client::Transfers {
       const auto late = waiting_.extract(waiting_.begin());
       late.mapped()->fail(FailureKind::never_sent, "no connection was free in time");
     }
+    std::vector<CURL*> late;
+    for (const auto& [easy, transfer] : running_)
+      if (transfer->deadline() <= now) late.push_back(easy);
+    for (CURL* const easy : late) end(easy, CURLE_OPERATION_TIMEDOUT);
   }
 
   void begin_waiting() {
@@ -127,10 +131,11 @@ class Client::Transfers {
 
   // In milliseconds. A wake-up ends it sooner, and so does what libcurl waits for.
   [[nodiscard]] int poll_time() const {
-    constexpr Duration longest = std::chrono::seconds(1);
-    if (waiting_.empty()) return static_cast<int>(longest / std::chrono::milliseconds(1));
-    const Duration left = waiting_.begin()->first - std::chrono::steady_clock::now();
-    return static_cast<int>(std::clamp(left, Duration{}, longest) / std::chrono::milliseconds(1)) + 1;
+    const MonotonicTime now = std::chrono::steady_clock::now();
+    Duration left = std::chrono::seconds(1);
+    if (!waiting_.empty()) left = std::min(left, waiting_.begin()->first - now);
+    for (const auto& [easy, transfer] : running_) left = std::min(left, transfer->deadline() - now);
+    return static_cast<int>(std::max(left, Duration{}) / std::chrono::milliseconds(1)) + 1;
   }
 
   void begin(std::unique_ptr<Transfer> transfer) {
@@ -155,17 +160,20 @@ class Client::Transfers {
     int left = 0;
     while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
       if (message->msg != CURLMSG_DONE) continue;
-      const CURLcode code = message->data.result;
       found_some = true;
-      const auto found = running_.find(message->easy_handle);
-      ZEF_CHECK(found != running_.end());
-      const std::unique_ptr<Transfer> transfer = std::move(found->second);
-      running_.erase(found);
-      curl_multi_remove_handle(multi_, transfer->easy());  // `message` is gone with it
-      transfer->finish(code);
-      if (spare_.size() < spare_handles_max) spare_.push_back(transfer->take_easy());
+      end(message->easy_handle, message->data.result);
     }
     return found_some;
+  }
+
+  void end(CURL* easy, CURLcode code) {
+    const auto found = running_.find(easy);
+    ZEF_CHECK(found != running_.end());
+    const std::unique_ptr<Transfer> transfer = std::move(found->second);
+    running_.erase(found);
+    curl_multi_remove_handle(multi_, easy);
+    transfer->finish(code);
+    if (spare_.size() < spare_handles_max) spare_.push_back(transfer->take_easy());
   }
 
   const ClientOptions options_;

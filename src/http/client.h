@@ -2,7 +2,8 @@
 //
 // What matters most here is what a failure says: `never_sent` means that not one byte of the request left, so it
 // certainly had no effect; anything else may have been received, and may take effect even later. A request that may
-// have been received is never sent again by this room.
+// have been received is never sent again by this room if it is a PUT. (GET, HEAD and DELETE do no more when they come
+// twice: libcurl repeats them when a connection that was used before turns out to be closed.)
 //
 // Thread rule: a client and its tasks belong to one executor; transfers run on one thread of the client's own, and
 // their outcomes are posted. It may be destroyed with transfers under way: they are cut off, and tasks that still wait
@@ -68,8 +69,9 @@ using Outcome = std::expected<Response, Failure>;
 struct ClientOptions {
   std::string ca_file;  // who is trusted, PEM; "": who the machine trusts
   Duration connect_timeout = std::chrono::seconds(3);
-  Duration total_timeout =
-      std::chrono::seconds(20);  // of a whole request, connecting and waiting for its turn included
+  // Of a whole request, connecting and waiting for its turn included; each megabyte of a body, in either direction,
+  // that has moved buys another second.
+  Duration total_timeout = std::chrono::seconds(20);
   // A connection that was idle for longer is not used again: servers close theirs after 5 s and more, and a request
   // that meets the closing is `unknown`.
   Duration idle_max = std::chrono::seconds(4);

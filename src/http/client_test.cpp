@@ -130,6 +130,19 @@ TEST_F(HttpClient, waiting_for_a_free_connection_until_time_is_up_is_never_sent)
   EXPECT_EQ(server.seen().size(), 1U);
 }
 
+// At 1 MB/s, 1.5 MB may take 1.5 s longer.
+TEST_F(HttpClient, a_large_body_that_moves_may_take_its_time) {
+  FakeServer server([](const FakeRequest&) { return FakeReply{.then = FakeReply::Then::never_answer}; });
+  use({.total_timeout = 100ms});
+  const auto time_of = [&](std::size_t size) {
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_EQ(send(put(server.url() + "/x", std::string(size, 'x'))).error().kind, FailureKind::unknown);
+    return std::chrono::steady_clock::now() - begin;
+  };
+  EXPECT_GE(time_of(1'500'000), 1500ms);
+  EXPECT_LT(time_of(10), 1500ms);
+}
+
 TEST_F(HttpClient, as_many_at_a_time_as_there_may_be_connections) {
   FakeServer server([](const FakeRequest&) { return FakeReply{}; });
   use({.connections_max = 3});

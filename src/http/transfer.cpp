@@ -94,10 +94,14 @@ void Transfer::set_limits(const ClientOptions& options) {
   CURL* const handle = easy_.get();
   body_max_ = options.body_max;
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(options.connect_timeout));
-  curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, milliseconds(deadline_ - std::chrono::steady_clock::now()));
+  // Does not wait for the thread that still asks for the address of a server: nothing else would move meanwhile.
+  curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);
   const auto idle = std::chrono::duration_cast<std::chrono::seconds>(options.idle_max).count();
   curl_easy_setopt(handle, CURLOPT_MAXAGE_CONN, std::max<long>(1, static_cast<long>(idle)));
 }
+
+// A large body may take its time, if it moves: 1 MB/s.
+void Transfer::moved(std::size_t bytes) { deadline_ += std::chrono::microseconds(bytes); }
 
 std::size_t Transfer::on_body(char* data, std::size_t size, std::size_t count, void* self) {
   auto& transfer = *static_cast<Transfer*>(self);
@@ -107,6 +111,7 @@ std::size_t Transfer::on_body(char* data, std::size_t size, std::size_t count, v
     return 0;
   }
   append(transfer.response_.body, {reinterpret_cast<const std::uint8_t*>(data), length});
+  transfer.moved(length);
   return length;
 }
 
@@ -130,6 +135,7 @@ std::size_t Transfer::on_read(char* out, std::size_t size, std::size_t count, vo
   const std::size_t length = std::min(size * count, body.size() - transfer.body_sent_);
   if (length > 0) std::memcpy(out, body.data() + transfer.body_sent_, length);
   transfer.body_sent_ += length;
+  transfer.moved(length);
   return length;
 }
 

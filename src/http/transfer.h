@@ -23,7 +23,7 @@ class Transfer {
  public:
   using Done = std::move_only_function<void(Outcome)>;
 
-  // `deadline`: of all of it, the wait for its turn included.
+  // `deadline`: of all of it, the wait for its turn included; bodies that move put it off.
   Transfer(Request request, MonotonicTime deadline, Done done)
       : request_(std::move(request)), deadline_(deadline), done_(std::move(done)) {}
   Transfer(const Transfer&) = delete;
@@ -48,6 +48,8 @@ class Transfer {
   void set_method();
   void set_limits(const ClientOptions& options);
   [[nodiscard]] Failure failure_of(CURLcode code) const;
+
+  void moved(std::size_t bytes);
 
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);

@@ -1,4 +1,4 @@
-// Names of what a validator keeps in its locks/ bucket (docs/storage.md, section "Keys").
+// Names of what a validator keeps in its store (docs/storage.md, section "Keys").
 #pragma once
 
 #include <string>

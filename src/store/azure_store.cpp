@@ -98,9 +98,10 @@ Task<StoreResult<http::Response>> AzureStore::send(Call call) {
 }
 
 Task<StoreResult<http::Response>> AzureStore::put(std::string key, Content bytes, http::Header condition) {
+  if (auto large = check_size(bytes->size())) co_return std::unexpected(std::move(*large));
   Call call{.method = http::Method::put, .key = std::move(key), .query = {}, .headers = {}, .body = std::move(bytes)};
   call.headers = {std::move(condition), {"x-ms-blob-type", "BlockBlob"}, {"Content-Type", "application/octet-stream"}};
-  return send(std::move(call));
+  co_return co_await send(std::move(call));
 }
 
 Task<StoreResult<PutIfAbsent>> AzureStore::put_if_absent(std::string key, Content bytes) {
@@ -178,9 +179,9 @@ Task<StoreResult<std::vector<std::string>>> AzureStore::list(std::string prefix,
     if (!answer) co_return std::unexpected(answer.error());
     if (answer->status != 200) co_return std::unexpected(error_of(*answer, false));
     pugi::xml_document document;
-    document.load_buffer(answer->body.data(), answer->body.size());
+    const bool whole = document.load_buffer(answer->body.data(), answer->body.size());
     const pugi::xml_node page = document.child("EnumerationResults");
-    if (!page) co_return store_fail(StoreErrorKind::corrupt, "the store's list of blobs cannot be read");
+    if (!whole || !page) co_return store_fail(StoreErrorKind::corrupt, "the store's list of blobs cannot be read");
     for (const pugi::xml_node blob : page.child("Blobs").children("Blob")) {
       std::string_view name = blob.child_value("Name");
       if (!name.starts_with(options_.prefix)) continue;
@@ -206,7 +207,7 @@ StoreError azure_error(const Refusal& refusal, bool writes, const AzureOptions& 
     return {StoreErrorKind::throttled, text};
   if (is_one_of(code, {"Md5Mismatch", "ContainerBeingDeleted", "PendingCopyOperation"}))
     return {StoreErrorKind::unavailable, text};
-  if (refusal.status >= 500 && refusal.status != 501)
+  if (refusal.status == 408 || (refusal.status >= 500 && refusal.status != 501))
     return {writes ? StoreErrorKind::ambiguous : StoreErrorKind::unavailable, text};
   if (is_one_of(code, {"ContainerNotFound", "ResourceNotFound"}) || refusal.status == 404)
     return denied(fmt::format("there is no container \"{}\" in account {}: create it, or correct the URL",
@@ -231,7 +232,8 @@ StoreError azure_error(const Refusal& refusal, bool writes, const AzureOptions& 
 }
 
 Result<std::unique_ptr<ObjectStore>> make_azure_store(Executor& executor, AzureOptions options) {
-  auto client = http::Client::make(executor, {.ca_file = options.ca_file, .total_timeout = options.total_timeout});
+  auto client = http::Client::make(
+      executor, {.ca_file = options.ca_file, .total_timeout = options.total_timeout, .body_max = object_size_max});
   if (!client) return std::unexpected(std::move(client.error()));
   return std::make_unique<AzureStore>(std::move(options), executor, std::move(*client));
 }

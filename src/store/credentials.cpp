@@ -76,9 +76,13 @@ Task<StoreResult<SigningCredentials>> CredentialSource::get() {
       StoreError{StoreErrorKind::unavailable, "the credentials of the metadata service have expired already"}));
 }
 
-bool CredentialSource::expired() {
-  if (renewable_) found_.reset();
-  return renewable_;
+bool CredentialSource::expired(const SigningCredentials& refused) {
+  if (!renewable_) return false;
+  if (!found_ || found_->keys != refused) return true;  // others are here already, or on their way
+  found_.reset();
+  const bool again = refused_ == refused;
+  refused_ = refused;
+  return !again;
 }
 
 void CredentialSource::begin_fetch() {

@@ -35,8 +35,9 @@ class CredentialSource {
 
   // `denied`, with what to do, if there are none; `unavailable` if the metadata service does not answer.
   [[nodiscard]] Task<StoreResult<SigningCredentials>> get();
-  // The store says that they have expired: the next get() asks for new ones. False if there will be no others.
-  bool expired();
+  // The store says that these have expired: the next get() asks for new ones. False if there will be no others, or were
+  // none the last time: whoever is to write them must be told.
+  bool expired(const SigningCredentials& refused);
 
  private:
   CredentialSource(Executor& executor, CredentialOptions options, std::unique_ptr<http::Client> client);
@@ -59,6 +60,7 @@ class CredentialSource {
   const CredentialOptions options_;
   std::unique_ptr<http::Client> client_;
   std::optional<Found> found_;
+  std::optional<SigningCredentials> refused_;
   std::optional<StoreError> trouble_;
   bool renewable_ = false;
   bool fetching_ = false;

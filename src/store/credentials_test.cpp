@@ -67,7 +67,7 @@ TEST_F(Credentials, environment_comes_first) {
   variables_["AWS_SESSION_TOKEN"] = "C";
   make();
   EXPECT_EQ(got(), "A/B/C");
-  EXPECT_FALSE(source_->expired());
+  EXPECT_FALSE(source_->expired(get().value()));
 }
 
 TEST_F(Credentials, file_has_profiles) {
@@ -109,9 +109,29 @@ TEST_F(Credentials, metadata_service_is_asked_again_when_the_store_says_expired)
   FakeServer server([this](const FakeRequest& request) { return metadata(request); });
   variables_["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = server.url();
   make();
-  EXPECT_EQ(got(), "K1/S/T");
-  EXPECT_TRUE(source_->expired());
+  const SigningCredentials first = get().value();
+  EXPECT_EQ(first.access_key, "K1");
+  EXPECT_TRUE(source_->expired(first));
   EXPECT_EQ(got(), "K2/S/T");
+  EXPECT_TRUE(source_->expired(first)) << "the answer to a request that was under way with the old ones";
+  EXPECT_EQ(got(), "K2/S/T");
+  EXPECT_EQ(given_, 2);
+}
+
+TEST_F(Credentials, a_file_with_expired_keys_is_told_until_somebody_writes_new_ones) {
+  const auto write_keys = [this](const char* name) {
+    write_file(fmt::format("[default]\naws_access_key_id={}\naws_secret_access_key=S\naws_session_token=T\n", name));
+  };
+  write_keys("A");
+  make();
+  const SigningCredentials old = get().value();
+  EXPECT_TRUE(source_->expired(old)) << "there may be new ones by now";
+  EXPECT_EQ(got(), "A/S/T");
+  EXPECT_FALSE(source_->expired(old)) << "there are none";
+  write_keys("B");
+  EXPECT_EQ(got(), "B/S/T");
+  EXPECT_TRUE(source_->expired(old));
+  EXPECT_EQ(got(), "B/S/T");
 }
 
 TEST_F(Credentials, without_any_says_where_they_may_be) {

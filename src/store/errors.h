@@ -1,6 +1,7 @@
 // Making store errors, naming them, and translating them for the rooms above. Pure; any thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,6 +24,13 @@ namespace zef::store {
     case StoreErrorKind::invalid: return "invalid";
   }
   return "unknown";
+}
+
+// Nothing if a put may take it.
+[[nodiscard]] inline std::optional<StoreError> check_size(std::uint64_t size, std::uint64_t max = object_size_max) {
+  if (size <= max) return std::nullopt;
+  return StoreError{StoreErrorKind::invalid,
+                    "an object of " + std::to_string(size) + " bytes, and one may have " + std::to_string(max)};
 }
 
 // For callers that only report: the kind that tells their own caller what to do.

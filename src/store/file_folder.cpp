@@ -294,6 +294,7 @@ StoreResult<Bytes> FileFolder::read_range(const Fd& file, const std::string& key
 
 StoreResult<PutIfAbsent> FileFolder::put_if_absent(const std::string& key, ByteView bytes) {
   if (auto bad = check_key(key)) return std::unexpected(std::move(*bad));
+  if (auto large = check_size(bytes.size(), options_.object_size_max)) return std::unexpected(std::move(*large));
   const std::string folder = folder_of(key);
   if (auto made = ensure_folder(folder); !made) return std::unexpected(std::move(made.error()));
   const auto exists = [&]() -> StoreResult<PutIfAbsent> {
@@ -355,6 +356,7 @@ StoreResult<Fd> FileFolder::lock_key(const std::string& key) {
 
 StoreResult<PutIfMatch> FileFolder::put_if_match(const std::string& key, ByteView bytes, const Tag& tag) {
   if (auto bad = check_key(key)) return std::unexpected(std::move(*bad));
+  if (auto large = check_size(bytes.size(), options_.object_size_max)) return std::unexpected(std::move(*large));
   // A look without the lock first: a stale tag is the common failure, and needs no writing.
   const auto before = current_tag(key);
   if (!before) return std::unexpected(before.error());

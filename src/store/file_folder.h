@@ -37,10 +37,10 @@
 namespace zef::store {
 
 struct FolderOptions {
-  bool fsync = true;                                        // false: tests and throw-away networks
-  std::chrono::seconds temp_age_max{3600};                  // older files in ~tmp are removed by open()
-  std::chrono::milliseconds lock_wait_max{10'000};          // then `unavailable`: another process holds the lock file
-  std::uint64_t object_size_max = std::uint64_t{1} << 30U;  // a larger file in the folder is `corrupt`
+  bool fsync = true;                                       // false: tests and throw-away networks
+  std::chrono::seconds temp_age_max{3600};                 // older files in ~tmp are removed by open()
+  std::chrono::milliseconds lock_wait_max{10'000};         // then `unavailable`: another process holds the lock file
+  std::uint64_t object_size_max = store::object_size_max;  // a larger file in the folder is `corrupt`
 };
 
 class FileFolder {

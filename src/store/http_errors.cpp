@@ -25,7 +25,7 @@ StoreError to_store_error(const http::Failure& failure) {
       return {StoreErrorKind::denied,
               failure.message + "; name the certificates to trust with the setting ca=/path/to/ca.pem"};
     case http::FailureKind::unknown: return {StoreErrorKind::ambiguous, failure.message};
-    case http::FailureKind::too_large: return {StoreErrorKind::invalid, failure.message};
+    case http::FailureKind::too_large: return {StoreErrorKind::corrupt, failure.message};
   }
   return {StoreErrorKind::ambiguous, failure.message};
 }

@@ -18,7 +18,7 @@ struct Refusal {
   std::string code;     // "" if there is none
   std::string message;  // one line
 };
-// Without a body (answers to HEAD) the code is taken from the status.
+// An answer without a body (to HEAD) has no code.
 [[nodiscard]] Refusal refusal_of(const http::Response& response);
 
 // The line for people: "403 AccessDenied: Access Denied".

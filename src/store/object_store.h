@@ -19,6 +19,9 @@
 
 namespace zef::store {
 
+// More bytes are refused as `invalid` by a put, and are `corrupt` for a get.
+inline constexpr std::uint64_t object_size_max = std::uint64_t{1} << 30U;
+
 // What identifies one version of an object for put_if_match; opaque to everyone but its provider.
 struct Tag {
   std::string text;

@@ -20,7 +20,7 @@ bool worth_another_try(const StoreError& error) {
 
 // What a conditional write ends with when it cannot go on.
 std::unexpected<StoreError> give_up(bool maybe_applied, StoreError error) {
-  // An invalid key or argument never was acceptable, so no earlier try can have happened either.
+  // An invalid key or content never was acceptable, so no earlier try can have happened either.
   if (maybe_applied && error.kind != StoreErrorKind::ambiguous && error.kind != StoreErrorKind::invalid)
     return store_fail(StoreErrorKind::ambiguous,
                       fmt::format("an earlier try may have happened or may still happen; now: {}", error.message));

@@ -35,7 +35,7 @@ namespace zef::store {
 struct RetryPolicy {
   Duration delay_first = std::chrono::milliseconds(20);
   Duration delay_max = std::chrono::seconds(5);
-  std::optional<Duration> deadline;  // from the start of the call; none: for ever
+  std::optional<Duration> deadline;  // from the start of the call: no try begins after it; none: for ever
 };
 
 struct RetryOptions {

@@ -46,6 +46,8 @@ StoreError s3_error(const Refusal& refusal, bool writes, const S3Place& place) {
   if (is_one_of(code, {"SlowDown", "ServiceUnavailable", "Busy", "RequestLimitExceeded", "ThrottlingException"}) ||
       refusal.status == 429)
     return {StoreErrorKind::throttled, text};
+  // It did not wait longer, and does not say what it has done; without a code it is whoever stands before the store.
+  if (refusal.status == 408) return {writes ? StoreErrorKind::ambiguous : StoreErrorKind::unavailable, text};
   // Another conditional write of the key was under way; or the body did not arrive whole. Nothing happened.
   if (is_one_of(code, {"ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "IncompleteBody",
                        "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "TemporaryRedirect"}))

@@ -65,7 +65,7 @@ class S3Store final : public ObjectStore {
  private:
   Task<StoreResult<http::Response>> send(Call call);
   Task<StoreResult<std::optional<Object>>> head(std::string key);
-  [[nodiscard]] StoreError error_of(const http::Response& response, bool writes);
+  [[nodiscard]] StoreError error_of(const http::Response& response, bool writes) const;
   [[nodiscard]] bool google() const { return options_.dialect == S3Dialect::google; }
   [[nodiscard]] Tag tag_of(const http::Response& response) const {
     return {std::string(google() ? response.header("x-goog-generation") : without_quotes(response.header("etag")))};
@@ -107,20 +107,23 @@ Task<StoreResult<http::Response>> S3Store::send(Call call) {
                                         .body = std::move(call.body),
                                         .total_timeout = std::nullopt});
   if (!answer) co_return std::unexpected(to_store_error(answer.error()));
+  if (answer->status >= 400 && answer->status < 500)
+    if (const Refusal refusal = refusal_of(*answer); credentials_expired(refusal) && credentials_->expired(*keys))
+      co_return store_fail(StoreErrorKind::unavailable,
+                           "the credentials have expired and are renewed: " + shown(refusal));
   co_return std::move(*answer);
 }
 
-StoreError S3Store::error_of(const http::Response& response, bool writes) {
+StoreError S3Store::error_of(const http::Response& response, bool writes) const {
   Refusal refusal = refusal_of(response);
   if (refusal.code.empty() && response.status == 301) refusal.code = "PermanentRedirect";
   if (refusal.code.empty() && response.status == 307) refusal.code = "TemporaryRedirect";
-  if (credentials_expired(refusal) && credentials_->expired())
-    return {StoreErrorKind::unavailable, "the credentials have expired and are renewed: " + shown(refusal)};
   return s3_error(refusal, writes, place_);
 }
 
 Task<StoreResult<PutIfAbsent>> S3Store::put_if_absent(std::string key, Content bytes) {
   if (auto bad = check_key(key)) co_return std::unexpected(std::move(*bad));
+  if (auto large = check_size(bytes->size())) co_return std::unexpected(std::move(*large));
   Call call{.method = http::Method::put, .key = std::move(key), .query = {}, .headers = {}, .body = std::move(bytes)};
   call.headers.push_back(google() ? http::Header{"x-goog-if-generation-match", "0"}
                                   : http::Header{"If-None-Match", "*"});
@@ -136,6 +139,7 @@ Task<StoreResult<PutIfAbsent>> S3Store::put_if_absent(std::string key, Content b
 
 Task<StoreResult<PutIfMatch>> S3Store::put_if_match(std::string key, Content bytes, Tag tag) {
   if (auto bad = check_key(key)) co_return std::unexpected(std::move(*bad));
+  if (auto large = check_size(bytes->size())) co_return std::unexpected(std::move(*large));
   Call call{.method = http::Method::put, .key = std::move(key), .query = {}, .headers = {}, .body = std::move(bytes)};
   if (google()) {
     // No object ever has generation 1: they count microseconds.
@@ -208,9 +212,9 @@ Task<StoreResult<std::vector<std::string>>> S3Store::list(std::string prefix, st
     if (!answer) co_return std::unexpected(answer.error());
     if (answer->status != 200) co_return std::unexpected(error_of(*answer, false));
     pugi::xml_document document;
-    document.load_buffer(answer->body.data(), answer->body.size());
+    const bool whole = document.load_buffer(answer->body.data(), answer->body.size());
     const pugi::xml_node page = document.child("ListBucketResult");
-    if (!page) co_return store_fail(StoreErrorKind::corrupt, "the store's list of keys cannot be read");
+    if (!whole || !page) co_return store_fail(StoreErrorKind::corrupt, "the store's list of keys cannot be read");
     for (const pugi::xml_node item : page.children("Contents")) {
       const std::string_view key = item.child_value("Key");
       // What others put there under names that are no keys of ours is not ours to show.
@@ -218,7 +222,9 @@ Task<StoreResult<std::vector<std::string>>> S3Store::list(std::string prefix, st
         keys.emplace_back(key.substr(options_.prefix.size()));
     }
     next = page.child_value("NextContinuationToken");
-    if (std::string_view(page.child_value("IsTruncated")) != "true" || next.empty()) break;
+    if (std::string_view(page.child_value("IsTruncated")) != "true") break;
+    if (next.empty())
+      co_return store_fail(StoreErrorKind::corrupt, "the store's list of keys goes on and does not say where");
   }
   co_return keys;
 }
@@ -249,7 +255,8 @@ Task<StoreResult<std::monostate>> S3Store::check_settings() {
 }  // namespace
 
 Result<std::unique_ptr<ObjectStore>> make_s3_store(Executor& executor, S3Options options) {
-  auto client = http::Client::make(executor, {.ca_file = options.ca_file, .total_timeout = options.total_timeout});
+  auto client = http::Client::make(
+      executor, {.ca_file = options.ca_file, .total_timeout = options.total_timeout, .body_max = object_size_max});
   if (!client) return std::unexpected(std::move(client.error()));
   auto credentials = CredentialSource::make(executor, options.credentials);
   if (!credentials) return std::unexpected(std::move(credentials.error()));

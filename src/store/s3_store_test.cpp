@@ -207,7 +207,10 @@ TEST_F(S3, answers_of_a_put_are_told_apart) {
   EXPECT_EQ(kind_of(refusal(503, "SlowDown")), StoreErrorKind::throttled);
   EXPECT_EQ(kind_of(refusal(500, "UnknownError")), StoreErrorKind::ambiguous);
   EXPECT_EQ(kind_of({.status = 502}), StoreErrorKind::ambiguous);
-  EXPECT_EQ(kind_of({.status = 200}), StoreErrorKind::ambiguous);  // no tag
+  EXPECT_EQ(kind_of({.status = 408}), StoreErrorKind::ambiguous);
+  EXPECT_EQ(kind_of(refusal(408, "RequestTimeout")), StoreErrorKind::ambiguous);
+  EXPECT_EQ(kind_of(refusal(400, "RequestTimeout")), StoreErrorKind::unavailable);  // the body did not arrive
+  EXPECT_EQ(kind_of({.status = 200}), StoreErrorKind::ambiguous);                   // no tag
   EXPECT_EQ(kind_of({.then = FakeReply::Then::cut_before_answer}), StoreErrorKind::ambiguous);
   for (const char* code : {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidAccessKeyId", "AccessDenied"})
     EXPECT_EQ(kind_of(refusal(403, code)), StoreErrorKind::denied) << code;
@@ -222,6 +225,34 @@ TEST_F(S3, answers_of_a_put_are_told_apart) {
 TEST_F(S3, reads_are_tried_again_after_a_failing_server) {
   serve([](const FakeRequest&) { return FakeReply{.status = 500}; });
   EXPECT_EQ(executor_.run_until(store_->get("key")).error().kind, StoreErrorKind::unavailable);
+}
+
+TEST_F(S3, reads_what_is_larger_than_most) {
+  const std::size_t size = (std::size_t{64} << 20U) + 1;
+  serve([&](const FakeRequest&) { return FakeReply{.headers = {{"ETag", "\"x\""}}, .body = std::string(size, 'x')}; });
+  const auto got = executor_.run_until(store_->get("key"));
+  ASSERT_TRUE(got.has_value()) << got.error().message;
+  EXPECT_EQ((*got)->bytes.size(), size);
+}
+
+TEST_F(S3, a_list_that_is_not_whole_is_no_list) {
+  std::string page;
+  std::mutex guards_page;  // the server has a thread of its own
+  serve([&](const FakeRequest&) {
+    const std::lock_guard lock(guards_page);
+    return FakeReply{.body = page};
+  });
+  const auto list = [&](std::string xml) {
+    {
+      const std::lock_guard lock(guards_page);
+      page = std::move(xml);
+    }
+    return executor_.run_until(store_->list("", "", 10));
+  };
+  const std::string keys = "<ListBucketResult><Contents><Key>pre/fix/a</Key></Contents>";
+  EXPECT_EQ(list(keys + "</ListBucketResult>").value(), (std::vector<std::string>{"a"}));
+  EXPECT_EQ(list(keys).error().kind, StoreErrorKind::corrupt);
+  EXPECT_EQ(list(keys + "<IsTruncated>true</IsTruncated></ListBucketResult>").error().kind, StoreErrorKind::corrupt);
 }
 
 TEST(S3Url, knows_its_settings_and_refuses_others) {

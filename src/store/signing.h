@@ -54,6 +54,7 @@ struct SigningCredentials {
   std::string access_key;
   std::string secret_key;
   std::string session_token;  // "" for those that do not expire
+  friend bool operator==(const SigningCredentials&, const SigningCredentials&) = default;
 };
 
 struct ToSign {
