@@ -31,7 +31,7 @@ crash: setup ## kill and stop processes of a network under load, in ROUNDS=100 r
 	@scripts/build release zef_crash_rounds
 	@build/release/tests/networks/zef_crash_rounds --rounds $(ROUNDS)
 
-stores: setup ## real object stores: their tests, ROUNDS=100 rounds of crashes on them, a power cut, and all drills
+stores: setup ## real object stores: their tests, ROUNDS=100 rounds of crashes; with 100 or more, a power cut and all drills
 	@scripts/build release zef zef_store_tests zef_real_store_tests zef_crash_rounds
 	@ZEF_SOURCE=$(CURDIR) ROUNDS=$(ROUNDS) tests/stores/run build/release/src/zef_store_tests \
 		build/release/tests/stores/zef_real_store_tests build/release/tests/networks/zef_crash_rounds build/release/zef

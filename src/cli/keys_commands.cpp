@@ -1,10 +1,14 @@
 #include "cli/keys_commands.h"
 
-#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <string>
+#include <vector>
 
 #include "cli/files.h"
 #include "crypto/sealed.h"
 #include "crypto/verify.h"
+#include "net/certificates.h"
 
 namespace zef::cli {
 namespace {
@@ -52,10 +56,30 @@ Result<ExitCode> show_key(const KeyFlags& flags) {
   return ExitCode::ok;
 }
 
+struct CertificateFlags {
+  std::filesystem::path folder;
+  std::size_t workers = 2;
+  bool json = false;
+};
+
+Result<ExitCode> make_certificates(const CertificateFlags& flags) {
+  if (auto made = net::make_internal_ca(flags.folder); !made) return std::unexpected(made.error());
+  std::vector<std::string> names{"controller"};
+  for (std::size_t worker = 0; worker < flags.workers; ++worker) names.push_back(fmt::format("w{}", worker));
+  for (const std::string& name : names)
+    if (auto made = net::make_node_certificate(flags.folder, name); !made) return std::unexpected(made.error());
+  if (flags.json)
+    print_json({{"folder", flags.folder.string()}, {"names", names}});
+  else
+    print_out(fmt::format("{}: an authority, and certificates of {}\n", flags.folder.string(), fmt::join(names, ", ")));
+  return ExitCode::ok;
+}
+
 }  // namespace
 
 void add_keys_commands(Program& program) {
-  CLI::App& keys = add_group(program.app, "keys", "Signing keys in sealed files");
+  CLI::App& keys =
+      add_group(program.app, "keys", "Signing keys in sealed files, and certificates of the internal network");
   const auto created = std::make_shared<KeyFlags>();
   CLI::App& create = add_command(program, keys, "create", "Makes a key in a new sealed file and prints its public part",
                                  [created] { return create_key(*created); });
@@ -70,6 +94,17 @@ void add_keys_commands(Program& program) {
   show.add_flag("--verify", shown->verify, "Open it with its passphrase, so that a changed file is noticed");
   shown->passphrase.add_to(show);
   add_json_flag(show, shown->json);
+
+  const auto certified = std::make_shared<CertificateFlags>();
+  CLI::App& certificates = add_command(
+      program, keys, "certificates",
+      "Makes what --tls takes: an authority, and certificates that it signed, of w0, w1, ... and of the controller",
+      [certified] { return make_certificates(*certified); });
+  certificates.add_option("folder", certified->folder, "Where; what is there already stays")->required();
+  certificates.add_option("--workers", certified->workers, "As many as there may ever be")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  add_json_flag(certificates, certified->json);
 }
 
 Result<crypto::PublicKey> public_key_from(const std::string& text) {

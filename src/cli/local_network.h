@@ -56,7 +56,7 @@ struct LocalNetworkOptions {
   std::optional<std::string> store;                  // "": in the folder; "file:///base": base/validator-<i>
   std::optional<protocol::FeeSchedule> fees;         // default_fees()
   std::optional<std::uint64_t> fee_period_ms;        // 10,000
-  std::optional<std::uint64_t> flush_delay_ms;       // of the workers' logs: 2 on a local folder
+  std::optional<std::uint64_t> flush_delay_ms;       // of the workers' logs: 2
   std::optional<std::uint64_t> checkpoint_every_ms;  // 30,000; 0: never
   std::optional<std::uint64_t> store_threads;        // of each process: 4
   std::optional<bool> wallet;                        // true: wallet.sqlite; false: accounts.seed

@@ -116,6 +116,34 @@ TEST_F(Commands, a_key_is_made_shown_and_never_replaced) {
   EXPECT_EQ(run({"keys", "show", file}).out, made.out);
 }
 
+TEST_F(Commands, certificates_are_made_once_and_more_of_them_later) {
+  const std::filesystem::path tls(folder / "tls");
+  const auto make = [&](const char* workers) {
+    return run({"keys", "certificates", tls, "--workers", workers, "--json"});
+  };
+  const auto content = [&](const char* name) {
+    std::ifstream file(tls / name);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const Outcome first = make("1");
+  ASSERT_EQ(first.status, 0) << first.err;
+  EXPECT_EQ(codec::Json::parse(first.out)["names"], (std::vector<std::string>{"controller", "w0"}));
+  const std::string ca = content("ca.pem");
+  const std::string w0 = content("w0.pem");
+  EXPECT_TRUE(ca.contains("BEGIN CERTIFICATE"));
+  EXPECT_FALSE(std::filesystem::exists(tls / "w1.pem"));
+  ASSERT_EQ(make("3").status, 0);
+  EXPECT_EQ(content("ca.pem"), ca);
+  EXPECT_EQ(content("w0.pem"), w0);
+  for (const char* name : {"controller.key", "w0.key", "w2.key"}) {
+    struct stat found{};
+    ASSERT_EQ(::stat((tls / name).c_str(), &found), 0) << name;
+    EXPECT_EQ(found.st_mode & 0777U, 0600U) << name;
+  }
+  EXPECT_EQ(run({"keys", "certificates", tls, "--workers", "0"}).status, 2);
+  EXPECT_EQ(run({"keys", "certificates", "/proc/none/tls"}).status, 7);
+}
+
 TEST_F(Commands, a_wrong_passphrase_and_one_that_others_may_read_are_refused) {
   const std::string file = folder / "key";
   ASSERT_EQ(run({"keys", "create", file, "--passphrase-file", passphrase}).status, 0);
