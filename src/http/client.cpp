@@ -90,12 +90,13 @@ class Client::Transfers {
  private:
   void serve() {
     while (take_submitted()) {
-      fail_late();
+      fail_waiting();
       begin_waiting();
       int running = 0;
       curl_multi_perform(multi_, &running);
-      const bool some_done = finish_done();
-      if (some_done && !waiting_.empty()) continue;
+      finish_done();
+      end_late();  // after what came has been taken: this process may have stood still
+      if (!waiting_.empty() && running_.size() < options_.connections_max) continue;
       curl_multi_poll(multi_, nullptr, 0, poll_time(), nullptr);
     }
   }
@@ -112,16 +113,12 @@ class Client::Transfers {
     return true;
   }
 
-  void fail_late() {
+  void fail_waiting() {
     const MonotonicTime now = std::chrono::steady_clock::now();
     while (!waiting_.empty() && waiting_.begin()->first <= now) {
       const auto late = waiting_.extract(waiting_.begin());
       late.mapped()->fail(FailureKind::never_sent, "no connection was free in time");
     }
-    std::vector<CURL*> late;
-    for (const auto& [easy, transfer] : running_)
-      if (transfer->deadline() <= now) late.push_back(easy);
-    for (CURL* const easy : late) end(easy, CURLE_OPERATION_TIMEDOUT);
   }
 
   void begin_waiting() {
@@ -154,16 +151,18 @@ class Client::Transfers {
     running_.emplace(transfer->easy(), std::move(transfer));
   }
 
-  // Whether there was something.
-  bool finish_done() {
-    bool found_some = false;
+  void finish_done() {
     int left = 0;
-    while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
-      if (message->msg != CURLMSG_DONE) continue;
-      found_some = true;
-      end(message->easy_handle, message->data.result);
-    }
-    return found_some;
+    while (const CURLMsg* message = curl_multi_info_read(multi_, &left))
+      if (message->msg == CURLMSG_DONE) end(message->easy_handle, message->data.result);
+  }
+
+  void end_late() {
+    const MonotonicTime now = std::chrono::steady_clock::now();
+    std::vector<CURL*> late;
+    for (const auto& [easy, transfer] : running_)
+      if (transfer->deadline() <= now) late.push_back(easy);
+    for (CURL* const easy : late) end(easy, CURLE_OPERATION_TIMEDOUT);
   }
 
   void end(CURL* easy, CURLcode code) {
