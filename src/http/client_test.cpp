@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "base/testing/manual_executor.h"
@@ -110,7 +110,12 @@ TEST_F(HttpClient, a_put_that_was_received_is_never_sent_twice) {
 }
 
 TEST_F(HttpClient, waiting_for_a_free_connection_until_time_is_up_is_never_sent) {
-  FakeServer server([](const FakeRequest&) { return FakeReply{.then = FakeReply::Then::never_answer}; });
+  std::atomic<bool> received = false;
+  FakeServer server([&received](const FakeRequest&) {
+    received = true;
+    received.notify_one();
+    return FakeReply{.then = FakeReply::Then::never_answer};
+  });
   use({.total_timeout = 5s, .connections_max = 1});
   std::optional<Outcome> first;
   std::optional<Outcome> second;
@@ -120,7 +125,7 @@ TEST_F(HttpClient, waiting_for_a_free_connection_until_time_is_up_is_never_sent)
   };
   scope.spawn(keep(client_->send(put(server.url() + "/x", "first")), first));
   executor_.run_until_idle();
-  while (server.seen().empty()) std::this_thread::sleep_for(1ms);
+  received.wait(false);
   Request waiting = put(server.url() + "/x", "second");
   waiting.total_timeout = 200ms;
   scope.spawn(keep(client_->send(std::move(waiting)), second));
